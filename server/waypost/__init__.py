@@ -1,0 +1,1 @@
+"""Waypost: real-time tracking and notification for businesses that deliver."""

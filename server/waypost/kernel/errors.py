@@ -1,0 +1,84 @@
+"""Expected errors. A leaf carries a stable code; only the kinds below are mapped to answers, at the edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class AppError(Exception):
+    """An expected failure. The class docstring of a leaf is its default detail."""
+
+    code = "internal-error"
+    retry = False  # may the very same request succeed later?
+
+    def __init__(self, detail: str | None = None, **extra: object) -> None:
+        self.detail = detail or (self.__doc__ or "").strip()
+        self.extra: Mapping[str, object] = extra
+        super().__init__(self.detail)
+
+
+class Malformed(AppError):
+    """The request could not be read."""
+
+    code = "malformed"
+
+
+class Unauthenticated(AppError):
+    """Sign in, or give a valid token."""
+
+    code = "unauthenticated"
+
+
+class Denied(AppError):
+    """Your role does not allow this."""
+
+    code = "denied"
+
+
+class NotFound(AppError):
+    """No such thing, or none that you may see."""
+
+    code = "not-found"
+
+
+class Conflict(AppError):
+    """The present state does not allow this."""
+
+    code = "conflict"
+
+
+class TooLarge(AppError):
+    """The request is larger than allowed."""
+
+    code = "too-large"
+
+
+class TooMany(AppError):
+    """Too many requests; slow down."""
+
+    code = "too-many"
+    retry = True
+
+
+class Unavailable(AppError):
+    """Something we depend on is away; send it again shortly."""
+
+    code = "unavailable"
+    retry = True
+
+
+class Invalid(AppError):
+    """The request was read but its content is not acceptable.
+
+    ``errors`` names each field: a sequence of {"field", "detail"}.
+    """
+
+    code = "invalid"
+
+    def __init__(self, detail: str | None = None, errors: Sequence[Mapping[str, str]] = (), **extra: object) -> None:
+        super().__init__(detail or "Some fields are not acceptable.", errors=list(errors), **extra)
+
+
+def invalid_field(field: str, detail: str) -> Invalid:
+    """One unacceptable field, named by its path in the request's body."""
+    return Invalid(f"{field}: {detail}", [{"field": field, "detail": detail}])

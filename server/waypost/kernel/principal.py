@@ -1,0 +1,49 @@
+"""Who asks: a person or a device, once authenticated. Every service method takes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from waypost.kernel.errors import Denied
+
+
+class Role(StrEnum):
+    """What a member of an organisation may do."""
+
+    OWNER = "owner"
+    DISPATCHER = "dispatcher"
+    ACCOUNTANT = "accountant"
+    DRIVER = "driver"
+    VIEWER = "viewer"
+
+
+WATCHERS = frozenset({Role.OWNER, Role.DISPATCHER, Role.ACCOUNTANT, Role.VIEWER})
+PLANNERS = frozenset({Role.OWNER, Role.DISPATCHER})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated person or device of one organisation.
+
+    ``user_id`` is set for people, ``device_id`` for devices. ``driver_id``: the driver this principal is or drives
+    for, None for everybody else.
+    """
+
+    org_id: UUID
+    role: Role
+    user_id: UUID | None = None
+    device_id: UUID | None = None
+    driver_id: UUID | None = None
+    vehicle_id: UUID | None = None
+
+    def require(self, roles: frozenset[Role]) -> None:
+        """Raise ``Denied`` unless this is a person with one of ``roles``."""
+        if self.device_id is not None or self.role not in roles:
+            raise Denied
+
+    @property
+    def watches_everything(self) -> bool:
+        """Staff who see every trip of the organisation; a driver and a device see their own."""
+        return self.device_id is None and self.role in WATCHERS

@@ -1,0 +1,58 @@
+"""JSON in and out: msgspec, with our own words for what is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from waypost.kernel.errors import Invalid, Malformed, invalid_field
+
+T = TypeVar("T")
+
+_AT = re.compile(r"^(?P<what>.*?) - at `(?:key in )?\$?(?P<path>.*)`$", re.DOTALL)
+_FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<name>[^`]+)`$")
+
+encode = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical").encode
+
+
+class NotJson(Malformed):
+    """The body is not JSON."""
+
+    code = "not-json"
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """``body`` as ``kind``. ``NotJson`` (400) if it cannot be read, ``Invalid`` (422) naming the field else."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotJson(f"The body is not JSON: {error}") from error
+
+
+def convert(value: object, kind: type[T]) -> T:
+    """The same for what a codec has read already (a Socket.IO argument)."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except RecursionError as error:
+        raise Malformed("The message is nested too deeply.") from error
+
+
+def plain(value: object) -> Any:
+    """What Socket.IO's own encoder takes: dicts, lists, text and numbers."""
+    return msgspec.to_builtins(value)
+
+
+def _invalid(error: msgspec.ValidationError) -> Invalid:
+    text = str(error)
+    match = _AT.match(text)
+    what, path = (match["what"], match["path"].lstrip(".")) if match else (text, "")
+    if field := _FIELD.match(what):
+        path = f"{path}.{field['name']}".lstrip(".")
+        what = "is required" if "missing" in what else "is not known here"
+    return invalid_field(path or "body", what[:1].lower() + what[1:])

@@ -1,0 +1,36 @@
+"""The door to Redis or Valkey."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from waypost.kernel.errors import AppError
+
+CONNECT_TIMEOUT_S = 2.0
+MAX_CONNECTIONS = 50
+
+
+class RedisUnusable(AppError):
+    """Redis cannot be used."""
+
+    code = "redis-unusable"
+
+
+def open_redis(url: str) -> Redis:
+    """A client; connects when it is used. ``RedisUnusable`` when the address is none."""
+    try:
+        client: Redis = Redis.from_url(
+            url, socket_connect_timeout=CONNECT_TIMEOUT_S, max_connections=MAX_CONNECTIONS, client_name="waypost"
+        )
+    except ValueError as error:
+        raise RedisUnusable(f"WAYPOST_REDIS_URL is not an address: {error}") from error
+    return client
+
+
+async def check_redis(client: Redis) -> None:
+    """One question and answer. ``RedisUnusable`` with one clear line."""
+    try:
+        await client.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        raise RedisUnusable(f"cannot use Redis: {error}") from error
