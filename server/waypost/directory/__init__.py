@@ -1,0 +1,1 @@
+"""Drivers, trucks, customers, and the devices that report for drivers."""

@@ -1,0 +1,66 @@
+"""Bodies of the registers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from waypost.directory import domain
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class NewDriver(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A driver to be."""
+
+    name: Name
+    phone: Annotated[str, Meta(max_length=40)] | None = None
+
+
+class Driver(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A person who drives."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    phone: str | None = None
+
+    @classmethod
+    def from_domain(cls, driver: domain.Driver) -> Driver:
+        return cls(driver.id, driver.name, driver.created_at, driver.phone)
+
+
+class NewDevice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A phone for a driver, in a truck or not."""
+
+    name: Name
+    driver_id: UUID
+    truck_id: UUID | None = None
+
+
+class Device(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A phone that reports. ``token`` is given once, when it is made."""
+
+    id: UUID
+    name: str
+    driver_id: UUID
+    created_at: datetime
+    truck_id: UUID | None = None
+    revoked_at: datetime | None = None
+    token: str | None = None
+
+    @classmethod
+    def from_domain(cls, device: domain.Device, token: str | None = None) -> Device:
+        return cls(
+            id=device.id,
+            name=device.name,
+            driver_id=device.driver_id,
+            created_at=device.created_at,
+            truck_id=device.truck_id,
+            revoked_at=device.revoked_at,
+            token=token,
+        )

@@ -1,0 +1,1 @@
+"""Organisations and their settings, people and their roles, the tokens of people and devices."""

@@ -1,0 +1,1 @@
+"""The hub: rooms, events, who hears them."""

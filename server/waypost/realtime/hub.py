@@ -1,0 +1,182 @@
+"""The hub's Socket.IO side in its simple form: who is connected, joining rooms, handing events to their members.
+
+The fast fan-out (one frame, a thousand writes), recovery and slow clients have an issue of their own; they replace
+``_fan_out`` and what stands behind ``place``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import socketio
+from redis.asyncio import Redis
+from socketio.exceptions import ConnectionRefusedError as Refused
+
+from waypost.kernel.errors import AppError, Invalid, NotFound, TooMany, Unauthenticated
+from waypost.kernel.principal import Principal
+from waypost.platform import codec
+from waypost.platform.telemetry import log
+from waypost.realtime.bus import Incoming, RedisBus
+from waypost.realtime.rooms import RoomIndex
+
+MAX_ROOMS = 128
+MAX_PAYLOAD_BYTES = 1024 * 1024
+INCOMING_EVENTS = 10_000
+SocketHandler = Callable[[Principal, str, object], Awaitable[msgspec.Struct | dict[str, object]]]
+
+
+class UnknownEvent(NotFound):
+    """There is no such event."""
+
+    code = "unknown-event"
+
+
+class TooManyRooms(TooMany):
+    """A connection may be in 128 rooms at once; leave some."""
+
+    code = "too-many-rooms"
+    retry = False
+
+
+class NotAnObject(Invalid):
+    """The event's argument is an object."""
+
+    code = "not-an-object"
+
+
+def refusal(error: AppError) -> dict[str, object]:
+    """An ack that says no."""
+    return {"ok": False, "error": {"code": error.code, "detail": error.detail, "retry": error.retry, **error.extra}}
+
+
+@dataclass(slots=True)
+class Hub:
+    """Connections of this node. ``authenticate`` is the port that turns a token into a principal."""
+
+    redis: Redis
+    authenticate: Callable[[str], Awaitable[Principal]]
+    sio: socketio.AsyncServer = field(init=False)
+    bus: RedisBus = field(init=False)
+    index: RoomIndex = field(default_factory=RoomIndex)
+    principals: dict[str, Principal] = field(default_factory=dict)
+    handlers: dict[str, SocketHandler] = field(default_factory=dict)
+    incoming: asyncio.Queue[Incoming] = field(default_factory=lambda: asyncio.Queue(INCOMING_EVENTS))
+    empty_rooms: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        # One event of a connection at a time, in order: a flood waits in the connection's own socket.
+        self.sio = socketio.AsyncServer(
+            async_mode="aiohttp", async_handlers=False, max_http_buffer_size=MAX_PAYLOAD_BYTES
+        )
+        self.bus = RedisBus(self.redis, self._deliver)
+        self.sio.on("connect", self._connect)
+        self.sio.on("disconnect", self._disconnect)
+        self.sio.on("*", self._dispatch)
+
+    def on(self, event: str, handler: SocketHandler) -> None:
+        """Answer ``event``: the handler gets the principal, the connection and the argument; its result is the ack."""
+        self.handlers[event] = handler
+
+    async def run(self) -> None:
+        """Listen to the bus and fan out, for as long as the process lives."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.bus.run())
+            tasks.create_task(self._fan_out())
+            tasks.create_task(self._leave_empty_rooms())
+
+    async def enter(self, sid: str, room: str) -> tuple[str, int]:
+        """Put a connection into a room; its epoch and seq, read once it hears the room.
+
+        The caller has checked that the principal may.
+        """
+        if self.index.count(sid) >= MAX_ROOMS and room not in self.index.rooms.get(sid, ()):
+            raise TooManyRooms
+        self.index.join(sid, room)
+        try:
+            await self.bus.subscribe(room)
+            if sid not in self.principals:
+                raise Unauthenticated("The connection has closed.")
+            await self.sio.enter_room(sid, room)
+            return await self.bus.place(room)
+        except (AppError, ValueError):
+            await self.leave(sid, room)
+            raise
+
+    async def leave(self, sid: str, room: str) -> None:
+        """Take a connection out of a room."""
+        await self.sio.leave_room(sid, room)
+        if self.index.leave(sid, room):
+            self.empty_rooms.put_nowait(room)
+
+    async def cut_devices(self, devices: set[UUID]) -> None:
+        """End the connections of devices whose tokens were withdrawn."""
+        for sid, principal in list(self.principals.items()):
+            if principal.device_id in devices:
+                log.info("socket_cut", reason="token withdrawn")
+                await self.sio.disconnect(sid)
+
+    async def close(self) -> None:
+        """End every connection."""
+        for sid in list(self.principals):
+            await self.sio.disconnect(sid)
+        await self.sio.shutdown()
+
+    async def _connect(self, sid: str, _environ: Mapping[str, object], auth: object = None) -> None:
+        token = auth.get("token") if isinstance(auth, dict) else None
+        if not isinstance(token, str) or not token:
+            raise Refused("token-missing", {"code": "token-missing", "detail": "Connect with auth: {token}."})
+        try:
+            principal = await self.authenticate(token)
+        except AppError as error:
+            raise Refused(error.code, {"code": error.code, "detail": error.detail, "retry": error.retry}) from error
+        self.principals[sid] = principal
+
+    async def _disconnect(self, sid: str, _reason: object = None) -> None:
+        self.principals.pop(sid, None)
+        for room in self.index.forget(sid):
+            self.empty_rooms.put_nowait(room)
+
+    async def _dispatch(self, event: str, sid: str, *arguments: object) -> object:
+        try:
+            handler, principal = self.handlers.get(event), self.principals.get(sid)
+            if handler is None:
+                raise UnknownEvent(f"There is no event {event[:60]!r}.")
+            if principal is None:
+                raise Unauthenticated
+            if not arguments or not isinstance(arguments[0], dict):
+                raise NotAnObject("The event's argument is an object.")
+            answer = await handler(principal, sid, arguments[0])
+            return {"ok": True, **codec.plain(answer)}
+        except AppError as error:
+            return refusal(error)
+        except Exception:  # noqa: BLE001 - the edge
+            log.exception("event_failed", event_name=event if event in self.handlers else "unknown")
+            return refusal(AppError("Something went wrong here."))
+
+    def _deliver(self, incoming: Incoming) -> None:
+        try:
+            self.incoming.put_nowait(incoming)
+        except asyncio.QueueFull:
+            log.warning("fan_out_behind", room_kind=incoming.event)  # its members see the gap and join anew
+
+    async def _fan_out(self) -> None:
+        while True:
+            incoming = await self.incoming.get()
+            if self.index.is_live(incoming.room):
+                data: dict[str, Any] = {
+                    **msgspec.json.decode(incoming.body),
+                    "epoch": incoming.epoch,
+                    "seq": incoming.seq,
+                }
+                await self.sio.emit(incoming.event, data, room=incoming.room)
+
+    async def _leave_empty_rooms(self) -> None:
+        while True:
+            room = await self.empty_rooms.get()
+            if not self.index.is_live(room):
+                await self.bus.unsubscribe([room])

@@ -1,0 +1,1 @@
+"""Fixes in, positions out: reports of devices, the live view, a trip's track."""

@@ -1,0 +1,228 @@
+"""The use cases of tracking: a device reports, people look."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from waypost.identity import service as identity
+from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Denied
+from waypost.kernel.paging import Page, decode_cursor, page_of
+from waypost.kernel.principal import WATCHERS, Principal
+from waypost.platform.database import SYSTEM, Connection, Database
+from waypost.realtime.service import Publisher, fleet_room, trip_room
+from waypost.tracking import domain, storage, wire
+from waypost.tracking.domain import Fix, Position, Rejected, Report, TrackFix
+from waypost.tracking.storage import Reporter
+from waypost.trips import service as trips
+from waypost.trips.domain import Run, Status, Trip
+from waypost.trips.storage import Filter
+
+MAX_FLEET = 5000
+NEXT_MS = 5000
+
+
+class OnlyDevices(Denied):
+    """Locations are reported with a device's token."""
+
+    code = "device-token-needed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What became of a batch; every location has exactly one outcome."""
+
+    accepted: int
+    duplicates: int
+    rejected: Sequence[Rejected]
+    late: int
+    flagged: Sequence[Fix]
+    latest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a transaction wrote: the new fixes with their receipts, and where the device was known to be before."""
+
+    fixes: Sequence[tuple[Fix, int]]
+    position_before: datetime | None
+    vehicle_name: str | None
+
+    def live(self) -> list[Fix]:
+        """The good fixes that are news, in the order of their own time."""
+        before = self.position_before
+        news = [f for f, _ in self.fixes if f.is_good and (before is None or f.recorded_at > before)]
+        return sorted(news, key=lambda fix: fix.recorded_at)
+
+    def late(self) -> int:
+        """How many came after a newer one of their device."""
+        before = self.position_before
+        return sum(before is not None and fix.recorded_at <= before for fix, _ in self.fixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Fixes in, positions out."""
+
+    database: Database
+    clock: Clock
+    publisher: Publisher
+
+    async def report(self, principal: Principal, reports: Sequence[Report], trip_id: UUID | None = None) -> Reported:
+        """Store a device's batch; returns once it has committed (P1), safe to repeat (P2).
+
+        ``OnlyDevices``; ``TripNotFound`` when ``trip_id`` is not this driver's.
+        """
+        reporter = Reporter.of(principal)
+        if reporter is None:
+            raise OnlyDevices
+        now = self.clock.now()
+        async with self.database.transaction(SYSTEM) as conn:
+            limits = (await identity.settings_of(conn, principal.org_id)).tracking
+            if trip_id is not None:
+                await trips.visible(conn, principal, trip_id)
+        fixes, repeats, rejected = domain.screen_batch(reports, now, limits)
+        stored = await self._store(reporter, fixes, now, trip_id) if fixes else Stored([], None, None)
+        live = stored.live()
+        self._publish(reporter, live, now, stored.vehicle_name)
+        return Reported(
+            accepted=len(stored.fixes),
+            duplicates=len(repeats) + len(fixes) - len(stored.fixes),
+            rejected=rejected,
+            late=stored.late(),
+            flagged=[fix for fix, _ in stored.fixes if fix.flags],
+            latest_at=live[-1].recorded_at if live else stored.position_before,
+        )
+
+    async def _store(self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None) -> Stored:
+        try:
+            return await self._store_once(reporter, fixes, now, trip_id)
+        except asyncpg.CheckViolationError:  # a week without a partition: an old backlog, or the worker was away
+            async with self.database.transaction(SYSTEM) as conn:
+                await storage.make_partitions(conn, (fix.raw_at for fix in fixes))
+            return await self._store_once(reporter, fixes, now, trip_id)
+
+    async def _store_once(
+        self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None
+    ) -> Stored:
+        async with self.database.transaction(SYSTEM) as conn:
+            before = await storage.lock_position(conn, reporter)
+            runs = await _runs(conn, reporter, fixes)
+            stored = await storage.add_fixes(conn, reporter, domain.assign(fixes, runs, trip_id), now, before)
+            await _move_positions(conn, reporter, stored, now)
+            return Stored(stored, before, await storage.vehicle_name(conn, reporter))
+
+    def _publish(self, reporter: Reporter, live: Sequence[Fix], now: datetime, vehicle_name: str | None) -> None:
+        """Tell the rooms, after the commit (P5): each trip its fixes, each fleet its vehicle's newest."""
+        if not live:
+            return
+        by_trip: dict[UUID, list[Fix]] = defaultdict(list)
+        for fix in live:
+            if fix.trip_id is not None:
+                by_trip[fix.trip_id].append(fix)
+        for trip_id, fixes in by_trip.items():
+            body = wire.TripLocations(trip_id, [wire.location(fix, now) for fix in fixes])
+            self.publisher.publish(trip_room(reporter.org_id, trip_id), "trip:location", body)
+        newest = live[-1]
+        position = {reporter.vehicle_id: wire.position(_position(reporter, newest, now, vehicle_name))}
+        self.publisher.publish_positions(fleet_room(reporter.org_id), position)
+        if newest.destination_org_id is not None:
+            self.publisher.publish_positions(fleet_room(newest.destination_org_id), position)
+
+    async def latest(self, principal: Principal, limit: int, cursor: str | None) -> Page[Position]:
+        """The newest position of each vehicle; a device or driver gets their own only."""
+        after = decode_cursor(cursor, UUID) if cursor else None
+        if not principal.watches_everything and principal.device_id is None:
+            return Page([], None)
+        async with self.database.transaction(principal.org_id) as conn:
+            rows = await storage.latest(conn, principal.org_id, after, limit + 1, principal.device_id)
+        return page_of(rows, limit, lambda position: position.vehicle_id)
+
+    async def latest_of_trip(self, principal: Principal, trip_id: UUID) -> Position | None:
+        """A trip's newest good fix; None before the first."""
+        async with self.database.transaction(principal.org_id) as conn:
+            trip = await trips.visible(conn, principal, trip_id)
+        async with self.database.transaction(trip.org_id) as conn:
+            return await storage.latest_of_trip(conn, trip.org_id, trip_id)
+
+    async def track(
+        self,
+        principal: Principal,
+        trip_id: UUID,
+        limit: int,
+        cursor: str | None,
+        *,
+        doubtful: bool = False,
+        backwards: bool = False,
+    ) -> Page[TrackFix]:
+        """A trip's fixes in the order of their own time."""
+        after = decode_cursor(cursor, tuple[datetime, int]) if cursor else None
+        async with self.database.transaction(principal.org_id) as conn:
+            trip = await trips.visible(conn, principal, trip_id)
+        async with self.database.transaction(trip.org_id) as conn:
+            rows = await storage.track(
+                conn, trip.org_id, trip_id, after=after, limit=limit, doubtful=doubtful, backwards=backwards
+            )
+        return page_of(rows, limit, lambda fix: (fix.recorded_at, fix.receipt))
+
+    async def trip_snapshot(self, trip: Trip) -> tuple[Trip, Position | None]:
+        """A trip that the caller may see, as it is now, and its position: of one moment."""
+        async with self.database.transaction(trip.org_id, snapshot=True) as conn:
+            now = await trips.find_own(conn, trip.org_id, trip.id)
+            return now or trip, await storage.latest_of_trip(conn, trip.org_id, trip.id)
+
+    async def fleet_snapshot(self, principal: Principal) -> tuple[list[Trip], list[Position]]:
+        """Every running trip, sent or received, and where each vehicle is."""
+        principal.require(WATCHERS)
+        async with self.database.transaction(principal.org_id, snapshot=True) as conn:
+            running = await trips.list_in(conn, principal.org_id, Filter(Status.STARTED), MAX_FLEET)
+            positions = await storage.latest(conn, principal.org_id, None, MAX_FLEET)
+        if any(trip.org_id != principal.org_id for trip in running):
+            async with self.database.transaction(SYSTEM, snapshot=True) as conn:
+                positions += await storage.received_positions(conn, principal.org_id, MAX_FLEET)
+        return running, positions
+
+
+async def _runs(conn: Connection, reporter: Reporter, fixes: Sequence[Fix]) -> list[Run]:
+    times = [fix.recorded_at for fix in fixes]
+    return await trips.runs_between(conn, reporter.org_id, reporter.driver_id, min(times), max(times))
+
+
+async def _move_positions(
+    conn: Connection, reporter: Reporter, stored: Sequence[tuple[Fix, int]], now: datetime
+) -> None:
+    """The device's position, and that of each trip that got a fix. In one order: no deadlock."""
+    receipts = {fix.place_key: receipt for fix, receipt in stored}
+    by_trip: dict[UUID | None, list[Fix]] = defaultdict(list)
+    for fix, _ in stored:
+        by_trip[fix.trip_id].append(fix)
+    if best := domain.newest(fix for fix, _ in stored):
+        await storage.move_position(conn, reporter, best, receipts[best.place_key], now)
+    for trip_id in sorted(trip_id for trip_id in by_trip if trip_id is not None):
+        if best := domain.newest(by_trip[trip_id]):
+            await storage.move_trip_position(conn, reporter, best, receipts[best.place_key], now)
+
+
+def _position(reporter: Reporter, fix: Fix, now: datetime, vehicle_name: str | None) -> Position:
+    shared: dict[str, Any] = {
+        name: getattr(fix, name)
+        for name in (
+            "trip_id", "recorded_at", "latitude_e7", "longitude_e7", "accuracy_m", "speed_mps", "heading_deg",
+            "altitude_m", "battery_pct",
+        )
+    }  # fmt: skip
+    return Position(
+        device_id=reporter.device_id,
+        vehicle_id=reporter.vehicle_id,
+        driver_id=reporter.driver_id,
+        received_at=now,
+        vehicle_name=vehicle_name,
+        **shared,
+    )

@@ -1,0 +1,1 @@
+"""Trips: a driver's journeys, who may see them, what happened on them."""

@@ -1,0 +1,143 @@
+"""Pure rules of trips: their states, the moves between them, which of them a fix belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from waypost.kernel.errors import Conflict, NotFound
+from waypost.kernel.principal import Principal
+
+# A phone's clock and the moment of "start" on the server never agree to the second: a batch that names its trip may
+# reach this far beyond the trip's run.
+NAMED_TRIP_GRACE = timedelta(minutes=5)
+
+
+class TripNotFound(NotFound):
+    """No such trip, or none that you may see."""
+
+    code = "trip-not-found"
+
+
+class TripMoveRefused(Conflict):
+    """The trip's present status does not allow this."""
+
+    code = "trip-status"
+
+
+class DriverBusy(Conflict):
+    """The driver is running another trip; complete or cancel that one first."""
+
+    code = "driver-busy"
+
+
+class TripWithoutDriver(Conflict):
+    """The trip has no driver yet; give it one before it starts."""
+
+    code = "trip-without-driver"
+
+
+class Status(StrEnum):
+    """Where a trip is in its life."""
+
+    PLANNED = "planned"
+    STARTED = "started"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class Move(StrEnum):
+    """What may be done to a trip; the value names the event that tells of it."""
+
+    START = "started"
+    COMPLETE = "completed"
+    CANCEL = "cancelled"
+    CHANGE = "changed"
+
+
+ALLOWED: Mapping[Move, frozenset[Status]] = {
+    Move.START: frozenset({Status.PLANNED}),
+    Move.COMPLETE: frozenset({Status.STARTED}),
+    Move.CANCEL: frozenset({Status.PLANNED, Status.STARTED}),
+    Move.CHANGE: frozenset({Status.PLANNED, Status.STARTED}),
+}
+# What is fixed once the trip runs: whose it is and when it was to begin.
+PLANNED_ONLY = frozenset({"driver_id", "truck_id", "planned_start_at", "destination_org_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A journey. The names are None where they are another organisation's."""
+
+    org_id: UUID
+    id: UUID
+    reference: str
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    destination_org_id: UUID | None = None
+    driver_id: UUID | None = None
+    driver_name: str | None = None
+    truck_id: UUID | None = None
+    truck_name: str | None = None
+    customer_id: UUID | None = None
+    customer_name: str | None = None
+    origin: str | None = None
+    destination: str | None = None
+    planned_start_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TripEvent:
+    """Something that happened on a trip."""
+
+    id: UUID
+    trip_id: UUID
+    kind: str
+    at: datetime
+    actor_name: str | None
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When a driver was on a trip: from ``started_at`` up to, not including, ``ended_at`` (None: still)."""
+
+    trip_id: UUID
+    started_at: datetime
+    ended_at: datetime | None
+    destination_org_id: UUID | None = None
+
+    def holds(self, moment: datetime, grace: timedelta = timedelta(0)) -> bool:
+        return self.started_at - grace <= moment and (self.ended_at is None or moment < self.ended_at + grace)
+
+
+def check_move(move: Move, status: Status) -> None:
+    """Raise ``TripMoveRefused``, which names the present status, unless ``status`` allows ``move``."""
+    if status not in ALLOWED[move]:
+        allowed = " or ".join(sorted(ALLOWED[move]))
+        done = {"started": "start", "completed": "complete", "cancelled": "cancel", "changed": "change"}[move]
+        raise TripMoveRefused(f"The trip is {status}; to {done} it, it must be {allowed}.", status=str(status))
+
+
+def may_see(principal: Principal, trip: Trip) -> bool:
+    """Staff of either organisation see it; a driver or device of the sender only their own."""
+    if principal.watches_everything:
+        return principal.org_id in (trip.org_id, trip.destination_org_id)
+    return principal.org_id == trip.org_id and principal.driver_id is not None and principal.driver_id == trip.driver_id
+
+
+def run_of(runs: Sequence[Run], moment: datetime, named: UUID | None) -> Run | None:
+    """The trip that a fix of ``moment`` belongs to: the one its batch named, if it ran then (give or take the grace);
+    else the one that was running; else none."""
+    for run in runs:
+        if run.trip_id == named and run.holds(moment, NAMED_TRIP_GRACE):
+            return run
+    return next((run for run in runs if run.holds(moment)), None)

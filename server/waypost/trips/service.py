@@ -1,0 +1,217 @@
+"""The use cases of trips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from waypost.directory.service import check_exist
+from waypost.identity.domain import OrganisationNotFound
+from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Denied, invalid_field
+from waypost.kernel.ids import new_id
+from waypost.kernel.paging import Page, decode_cursor, page_of
+from waypost.kernel.principal import PLANNERS, Principal
+from waypost.platform.database import SYSTEM, Connection, Database
+from waypost.realtime.service import Publisher, fleet_room, trip_room
+from waypost.trips import domain, storage, wire
+from waypost.trips.domain import DriverBusy, Move, Run, Status, Trip, TripEvent, TripNotFound, TripWithoutDriver
+from waypost.trips.storage import Filter
+
+_BECOMES = {Move.START: Status.STARTED, Move.COMPLETE: Status.COMPLETED, Move.CANCEL: Status.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrip:
+    """What a trip begins with; ``reference`` None: one is made."""
+
+    reference: str | None = None
+    driver_id: UUID | None = None
+    truck_id: UUID | None = None
+    customer_id: UUID | None = None
+    destination_org_id: UUID | None = None
+    origin: str | None = None
+    destination: str | None = None
+    planned_start_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """Trips. Every method is for a principal; what they may not see does not exist."""
+
+    database: Database
+    clock: Clock
+    publisher: Publisher
+
+    async def find(self, principal: Principal, trip_id: UUID) -> Trip:
+        """One trip. ``TripNotFound`` whether it is absent or another's."""
+        async with self.database.transaction(principal.org_id) as conn:
+            return await visible(conn, principal, trip_id)
+
+    async def list(self, principal: Principal, wanted: Filter, limit: int, cursor: str | None) -> Page[Trip]:
+        """Newest first. Drivers and devices get their own whatever they ask for."""
+        after = decode_cursor(cursor, UUID) if cursor else None
+        if not principal.watches_everything:
+            if principal.driver_id is None:
+                return Page([], None)
+            wanted = replace(wanted, driver_id=principal.driver_id)
+        async with self.database.transaction(principal.org_id) as conn:
+            rows = await storage.list_trips(conn, principal.org_id, wanted, after, limit)
+        return page_of(rows, limit, lambda trip: trip.id)
+
+    async def create(self, principal: Principal, new: NewTrip) -> Trip:
+        """Plan a trip."""
+        principal.require(PLANNERS)
+        await self._check_destination(principal.org_id, new.destination_org_id)
+        now, trip_id = self.clock.now(), new_id(self.clock)
+        trip = Trip(
+            org_id=principal.org_id,
+            id=trip_id,
+            reference=new.reference or f"T-{trip_id.hex[-6:].upper()}",
+            status=Status.PLANNED,
+            created_at=now,
+            updated_at=now,
+            version=1,
+            destination_org_id=new.destination_org_id,
+            driver_id=new.driver_id,
+            truck_id=new.truck_id,
+            customer_id=new.customer_id,
+            origin=new.origin,
+            destination=new.destination,
+            planned_start_at=new.planned_start_at,
+        )
+        async with self.database.transaction(principal.org_id) as conn:
+            await check_exist(
+                conn,
+                principal.org_id,
+                driver_id=new.driver_id,
+                truck_id=new.truck_id,
+                customer_id=new.customer_id,
+            )
+            await storage.add(conn, trip)
+            told = await self._record(conn, principal, trip_id, "created", {})
+        return self._publish(*told)
+
+    async def change(self, principal: Principal, trip_id: UUID, columns: Mapping[str, object]) -> Trip:
+        """Change a trip's own fields; whose it is and when it begins only while it is planned."""
+        principal.require(PLANNERS)
+        if not columns:
+            return await self.find(principal, trip_id)
+        destination = columns.get("destination_org_id")
+        await self._check_destination(principal.org_id, destination if isinstance(destination, UUID) else None)
+        async with self.database.transaction(principal.org_id) as conn:
+            status, _ = await self._lock(conn, principal, trip_id)
+            domain.check_move(Move.CHANGE, status)
+            if status is not Status.PLANNED and (fixed := sorted(domain.PLANNED_ONLY & columns.keys())):
+                raise domain.TripMoveRefused(f"The trip is {status}; {', '.join(fixed)} can no longer change.")
+            await check_exist(
+                conn,
+                principal.org_id,
+                **{name: columns[name] for name in ("driver_id", "truck_id", "customer_id") if name in columns},  # type: ignore[arg-type]  # the wire struct made them ids
+            )
+            await storage.change(conn, principal.org_id, trip_id, columns, self.clock.now())
+            told = await self._record(conn, principal, trip_id, Move.CHANGE, {"fields": sorted(columns)})
+        return self._publish(*told)
+
+    async def move(self, principal: Principal, trip_id: UUID, move: Move, reason: str | None = None) -> Trip:
+        """Start, complete or cancel. Planners, and the trip's own driver (who may not cancel).
+
+        ``TripMoveRefused`` names the present status; ``DriverBusy`` when the driver runs another trip.
+        """
+        try:
+            async with self.database.transaction(principal.org_id) as conn:
+                status, driver_id = await self._lock(conn, principal, trip_id)
+                self._check_mover(principal, driver_id, move)
+                domain.check_move(move, status)
+                if move is Move.START and driver_id is None:
+                    raise TripWithoutDriver
+                await storage.set_status(conn, principal.org_id, trip_id, _BECOMES[move], self.clock.now())
+                told = await self._record(conn, principal, trip_id, move, {"reason": reason} if reason else {})
+        except asyncpg.UniqueViolationError as error:
+            raise DriverBusy from error
+        return self._publish(*told)
+
+    async def events(self, principal: Principal, trip_id: UUID, limit: int, cursor: str | None) -> Page[TripEvent]:
+        """What happened on a trip, newest first."""
+        after = decode_cursor(cursor, UUID) if cursor else None
+        trip = await self.find(principal, trip_id)
+        async with self.database.transaction(trip.org_id) as conn:
+            rows = await storage.list_events(conn, trip.org_id, trip_id, after, limit)
+        return page_of(rows, limit, lambda event: event.id)
+
+    async def _check_destination(self, org_id: UUID, destination: UUID | None) -> None:
+        if destination is None:
+            return
+        if destination == org_id:
+            raise invalid_field("destinationOrgId", "that is your own organisation")
+        async with self.database.transaction(SYSTEM) as conn:
+            if not await storage.organisation_exists(conn, destination):
+                raise OrganisationNotFound
+
+    async def _lock(self, conn: Connection, principal: Principal, trip_id: UUID) -> tuple[Status, UUID | None]:
+        trip = await visible(conn, principal, trip_id)
+        if trip.org_id != principal.org_id:
+            raise Denied("This trip belongs to the organisation that sends it; only they change it.")
+        locked = await storage.lock(conn, principal.org_id, trip_id)
+        if locked is None:
+            raise TripNotFound
+        return locked
+
+    def _check_mover(self, principal: Principal, driver_id: UUID | None, move: Move) -> None:
+        own = principal.driver_id is not None and principal.driver_id == driver_id
+        if not (own and move is not Move.CANCEL):
+            principal.require(PLANNERS)
+
+    async def _record(
+        self, conn: Connection, principal: Principal, trip_id: UUID, kind: str, data: Mapping[str, object]
+    ) -> tuple[Trip, TripEvent]:
+        """Keep the event in this transaction; what is to be published once that has committed."""
+        event = TripEvent(new_id(self.clock), trip_id, str(kind), self.clock.now(), None, data)
+        event = await storage.add_event(conn, principal.org_id, event, principal)
+        trip = await storage.find(conn, principal.org_id, trip_id)
+        if trip is None:  # it is locked by this very transaction
+            raise TripNotFound
+        return trip, event
+
+    def _publish(self, trip: Trip, event: TripEvent) -> Trip:
+        body = wire.TripEvent.from_domain(event)
+        fields = {name: getattr(body, name) for name in body.__struct_fields__}
+        for room, name in _rooms(trip):
+            message = wire.TripEventMessage(**fields, room=name, trip=wire.Trip.from_domain(trip))
+            self.publisher.publish(room, "trip:event", message)
+        return trip
+
+
+def _rooms(trip: Trip) -> list[tuple[str, str]]:
+    rooms = [(trip_room(trip.org_id, trip.id), "trip"), (fleet_room(trip.org_id), "fleet")]
+    if trip.destination_org_id is not None:
+        rooms.append((fleet_room(trip.destination_org_id), "fleet"))
+    return rooms
+
+
+async def visible(conn: Connection, principal: Principal, trip_id: UUID) -> Trip:
+    """The trip, if this principal may see it."""
+    trip = await storage.find(conn, principal.org_id, trip_id)
+    if trip is None or not domain.may_see(principal, trip):
+        raise TripNotFound
+    return trip
+
+
+async def runs_between(conn: Connection, org_id: UUID, driver_id: UUID, since: datetime, until: datetime) -> list[Run]:
+    """The trips a driver was running in a span, for who books fixes to them."""
+    grace = domain.NAMED_TRIP_GRACE
+    return await storage.runs(conn, org_id, driver_id, since - grace, until + grace)
+
+
+async def find_own(conn: Connection, org_id: UUID, trip_id: UUID) -> Trip | None:
+    """A trip inside another's transaction."""
+    return await storage.find(conn, org_id, trip_id)
+
+
+async def list_in(conn: Connection, org_id: UUID, wanted: Filter, limit: int) -> list[Trip]:
+    """Trips inside another's transaction (a snapshot)."""
+    return await storage.list_trips(conn, org_id, wanted, None, limit)

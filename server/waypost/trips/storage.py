@@ -1,0 +1,156 @@
+"""SQL of trips and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+
+from waypost.kernel.principal import Principal
+from waypost.platform.database import Connection
+from waypost.trips.domain import Run, Status, Trip, TripEvent
+
+COLUMNS = """
+       t.org_id, t.id, t.reference, t.status, t.created_at, t.updated_at, t.version, t.destination_org_id,
+       t.driver_id, d.name AS driver_name, t.truck_id, k.name AS truck_name, t.customer_id, c.name AS customer_name,
+       t.origin, t.destination, t.planned_start_at, t.started_at, t.completed_at, t.cancelled_at
+  FROM trips t
+  LEFT JOIN drivers d ON d.org_id = t.org_id AND d.id = t.driver_id
+  LEFT JOIN trucks k ON k.org_id = t.org_id AND k.id = t.truck_id
+  LEFT JOIN customers c ON c.org_id = t.org_id AND c.id = t.customer_id
+"""
+
+FIND = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.org_id = $1"
+FIND_RECEIVED = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.destination_org_id = $1"
+LOCK = "SELECT status, driver_id FROM trips WHERE org_id = $1 AND id = $2 FOR UPDATE"
+
+# Two index scans, each in order, then merged: an OR over both columns would read every trip of either.
+LIST = f"""
+SELECT {COLUMNS}
+ WHERE t.id IN (
+    (SELECT id FROM trips WHERE org_id = $1 AND ($2::text IS NULL OR status = $2)
+        AND ($3::uuid IS NULL OR driver_id = $3) AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5)
+    UNION ALL
+    (SELECT id FROM trips WHERE destination_org_id = $1 AND ($2::text IS NULL OR status = $2) AND $3::uuid IS NULL
+        AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5))
+   AND (t.org_id = $1 OR t.destination_org_id = $1)
+ ORDER BY t.id DESC LIMIT $5
+"""  # noqa: S608
+
+ADD = """
+INSERT INTO trips (org_id, id, reference, destination_org_id, driver_id, truck_id, customer_id, origin, destination,
+                   planned_start_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+"""
+CHANGEABLE = (
+    "reference", "destination_org_id", "driver_id", "truck_id", "customer_id", "origin", "destination",
+    "planned_start_at",
+)  # fmt: skip
+SET_STATUS = """
+UPDATE trips
+   SET status = $3, version = version + 1, updated_at = $4,
+       started_at = CASE WHEN $3 = 'started' THEN $4 ELSE started_at END,
+       completed_at = CASE WHEN $3 = 'completed' THEN $4 ELSE completed_at END,
+       cancelled_at = CASE WHEN $3 = 'cancelled' THEN $4 ELSE cancelled_at END
+ WHERE org_id = $1 AND id = $2
+"""
+ADD_EVENT = """
+INSERT INTO trip_events (org_id, trip_id, id, kind, at, actor_name, data)
+VALUES ($1, $2, $3, $4, $5, (SELECT name FROM users WHERE id = $6), $7)
+RETURNING actor_name
+"""
+LIST_EVENTS = """
+SELECT id, trip_id, kind, at, actor_name, data FROM trip_events
+ WHERE org_id = $1 AND trip_id = $2 AND ($3::uuid IS NULL OR id < $3)
+ ORDER BY id DESC LIMIT $4
+"""
+RUNS = """
+SELECT id AS trip_id, started_at, coalesce(completed_at, cancelled_at) AS ended_at, destination_org_id FROM trips
+ WHERE org_id = $1 AND driver_id = $2 AND started_at <= $4
+   AND coalesce(completed_at, cancelled_at, 'infinity') >= $3
+ ORDER BY started_at DESC LIMIT 100
+"""
+ORGANISATION_EXISTS = "SELECT EXISTS (SELECT FROM organisations WHERE org_id = $1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which trips a list wants; None: any."""
+
+    status: Status | None = None
+    driver_id: UUID | None = None
+
+
+async def find(conn: Connection, org_id: UUID, trip_id: UUID) -> Trip | None:
+    """The trip as its sender, or as its receiver, sees it."""
+    row = await conn.fetchrow(FIND, org_id, trip_id) or await conn.fetchrow(FIND_RECEIVED, org_id, trip_id)
+    return _trip(row) if row else None
+
+
+async def lock(conn: Connection, org_id: UUID, trip_id: UUID) -> tuple[Status, UUID | None] | None:
+    """Lock an own trip for a change; its status and driver."""
+    row = await conn.fetchrow(LOCK, org_id, trip_id)
+    return (Status(row["status"]), row["driver_id"]) if row else None
+
+
+async def list_trips(conn: Connection, org_id: UUID, wanted: Filter, after: UUID | None, limit: int) -> list[Trip]:
+    """Own and received trips, newest first, ``limit + 1`` of them."""
+    rows = await conn.fetch(LIST, org_id, wanted.status, wanted.driver_id, after, limit + 1)
+    return [_trip(row) for row in rows]
+
+
+async def add(conn: Connection, trip: Trip) -> None:
+    await conn.execute(
+        ADD, trip.org_id, trip.id, trip.reference, trip.destination_org_id, trip.driver_id, trip.truck_id,
+        trip.customer_id, trip.origin, trip.destination, trip.planned_start_at, trip.created_at,
+    )  # fmt: skip
+
+
+async def change(conn: Connection, org_id: UUID, trip_id: UUID, columns: Mapping[str, object], now: datetime) -> None:
+    """Set some of the ``CHANGEABLE`` columns."""
+    names = [name for name in CHANGEABLE if name in columns]
+    sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(names, start=4))
+    await conn.execute(
+        f"UPDATE trips SET {sets}, version = version + 1, updated_at = $3 WHERE org_id = $1 AND id = $2",  # noqa: S608
+        org_id, trip_id, now, *(columns[name] for name in names),
+    )  # fmt: skip
+
+
+async def set_status(conn: Connection, org_id: UUID, trip_id: UUID, status: Status, now: datetime) -> None:
+    """Move a locked trip. ``UniqueViolationError`` when it starts and its driver runs another."""
+    await conn.execute(SET_STATUS, org_id, trip_id, status, now)
+
+
+async def add_event(conn: Connection, org_id: UUID, event: TripEvent, principal: Principal) -> TripEvent:
+    """Keep an event; given back with the name of the person who did it."""
+    data = msgspec.json.encode(event.data).decode()
+    name = await conn.fetchval(
+        ADD_EVENT, org_id, event.trip_id, event.id, event.kind, event.at, principal.user_id, data
+    )
+    return TripEvent(event.id, event.trip_id, event.kind, event.at, name, event.data)
+
+
+async def list_events(conn: Connection, org_id: UUID, trip_id: UUID, after: UUID | None, limit: int) -> list[TripEvent]:
+    """Events of a trip, newest first, ``limit + 1`` of them."""
+    rows = await conn.fetch(LIST_EVENTS, org_id, trip_id, after, limit + 1)
+    return [TripEvent(**{**dict(row), "data": msgspec.json.decode(row["data"])}) for row in rows]
+
+
+async def runs(conn: Connection, org_id: UUID, driver_id: UUID, since: datetime, until: datetime) -> list[Run]:
+    """The trips that a driver was running at some moment of a span, newest first."""
+    return [Run(**dict(row)) for row in await conn.fetch(RUNS, org_id, driver_id, since, until)]
+
+
+async def organisation_exists(conn: Connection, org_id: UUID) -> bool:
+    """Needs the system scope: no organisation sees another."""
+    return bool(await conn.fetchval(ORGANISATION_EXISTS, org_id))
+
+
+def _trip(row: Record) -> Trip:
+    values: dict[str, Any] = dict(row)
+    return Trip(**{**values, "status": Status(row["status"])})
