@@ -87,7 +87,7 @@ async def until(holds: Callable[[], object]) -> None:
 @asynccontextmanager
 async def parent(data_dir: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Another process that runs a stack on ``data_dir``; killed at the end."""
-    environment = {**os.environ, "PYTHONPATH": str(SERVER), "HOME": str(data_dir.parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SERVER), *sys.path]), "HOME": str(data_dir.parent)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, str(data_dir), *arguments), stdout=subprocess.PIPE, env=environment
     )

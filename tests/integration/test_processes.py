@@ -90,6 +90,15 @@ async def test_an_unexpected_end_is_reported_with_its_status_and_last_lines(worl
     assert str(failure) == "worker ended with status 3: no licence"
 
 
+async def test_a_name_can_be_used_again_when_its_child_has_ended_and_not_before(world: World) -> None:
+    await world.supervisor.start("worker", python("pass"))
+    await asyncio.wait_for(world.supervisor.failed(), DEADLINE_S)
+    await until(lambda: "tend worker" not in {task.get_name() for task in asyncio.all_tasks()})
+    await world.supervisor.start("worker", python(OBEDIENT))
+    with pytest.raises(ValueError, match="already a child named worker"):
+        await world.supervisor.start("worker", python(OBEDIENT))
+
+
 async def test_each_unexpected_end_is_reported_once(world: World) -> None:
     for name in ("a", "b"):
         await world.supervisor.start(name, python("pass"))
@@ -262,7 +271,7 @@ asyncio.run(main())
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 async def test_children_end_with_a_parent_that_was_killed(loop: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SERVER)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SERVER), *sys.path])}
     parent = await asyncio.create_subprocess_exec(
         *python(PARENT), loop, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

@@ -10,15 +10,16 @@ import msgspec
 from msgspec import Meta
 
 from waypost.directory import domain
+from waypost.platform.codec import NO_NUL
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 class NewDriver(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A driver to be."""
 
     name: Name
-    phone: Annotated[str, Meta(max_length=40)] | None = None
+    phone: Annotated[str, Meta(max_length=40, pattern=NO_NUL)] | None = None
 
 
 class Driver(msgspec.Struct, rename="camel", omit_defaults=True):

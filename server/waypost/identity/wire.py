@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.identity import domain
+from waypost.platform.codec import NO_NUL
 
 
 class Login(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -18,8 +19,8 @@ class Login(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """
 
     password: Annotated[str, Meta(min_length=1, max_length=domain.MAX_PASSWORD_LENGTH)]
-    phone: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
-    email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
+    phone: Annotated[str, Meta(min_length=1, max_length=40, pattern=NO_NUL)] | None = None
+    email: Annotated[str, Meta(min_length=1, max_length=254, pattern=NO_NUL)] | None = None
     org_id: UUID | None = None
 
 

@@ -14,6 +14,9 @@ T = TypeVar("T")
 _AT = re.compile(r"^(?P<what>.*?) - at `(?:key in )?\$?(?P<path>.*)`$", re.DOTALL)
 _FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<name>[^`]+)`$")
 
+# PostgreSQL keeps no NUL in a text: refused at the edge, by name.
+NO_NUL = r"^[^\x00]*\Z"
+
 encode = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical").encode
 
 

@@ -18,6 +18,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from waypost.kernel.errors import AppError, Unavailable
+from waypost.platform.telemetry import log
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -96,6 +97,7 @@ class Database:
                     raise
                 await connection.execute("COMMIT")
         except AWAY as error:
+            log.warning("database_away", reason=type(error).__name__)
             raise DatabaseAway from error
 
     async def close(self) -> None:

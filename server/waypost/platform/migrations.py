@@ -74,7 +74,7 @@ class Migration:
 def directory() -> Path:
     """Where the migrations are: inside the package when installed, at the root of a checkout."""
     packaged = Path(__file__).parent.parent / "migrations"
-    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).absolute().parents[3] / "migrations"
 
 
 def files(folder: Path) -> list[Migration]:
@@ -96,7 +96,7 @@ async def status(url: str, folder: Path | None = None) -> list[Migration]:
 
 
 async def up(url: str, folder: Path | None = None, *, login: str | None = None) -> list[str]:
-    """Apply what is pending; the versions that were. Any number of processes at once; safe to repeat.
+    """Apply what is pending in ``folder`` (absolute); the versions that were. Safe to repeat, and at once.
 
     ``login``: the role that the server connects as, which has to be able to take the two run-time roles; None: the
     one that connects here.
@@ -110,7 +110,7 @@ async def up(url: str, folder: Path | None = None, *, login: str | None = None) 
         pending = [m for m in known if m.applied_at is None]
         if pending:
             await _drop_broken_indexes(connection)
-            await _run_dbmate(url, migrations[0].path.parent.absolute())
+            await _run_dbmate(url, migrations[0].path.parent)
             await connection.execute(CHECKSUMS)
             await connection.executemany(NOTE_CHECKSUM, [(m.version, m.sha256) for m in pending])
         return [m.version for m in pending]
@@ -181,7 +181,7 @@ async def _run_dbmate(url: str, folder: Path) -> None:
             dbmate(),
             "--no-dump-schema",
             "--migrations-dir",
-            os.path.abspath(folder),  # noqa: PTH100 - no look at the disk
+            str(folder),
             "migrate",
             env={"DATABASE_URL": dbmate_url(url), "PATH": os.environ.get("PATH", "")},
             cwd=empty,

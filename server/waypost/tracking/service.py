@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
+from msgspec import Meta
 
 from waypost.identity import service as identity
 from waypost.kernel.clock import Clock
@@ -27,6 +29,13 @@ from waypost.trips.storage import Filter
 
 MAX_FLEET = 5000
 NEXT_MS = 5000
+
+
+class TrackCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of a track ended: the fix's own time and its receipt number."""
+
+    recorded_at: Annotated[datetime, Meta(tz=True)]
+    receipt: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class OnlyDevices(Denied):
@@ -163,14 +172,15 @@ class Tracking:
         backwards: bool = False,
     ) -> Page[TrackFix]:
         """A trip's fixes in the order of their own time."""
-        after = decode_cursor(cursor, tuple[datetime, int]) if cursor else None
+        start = decode_cursor(cursor, TrackCursor) if cursor else None
+        after = (start.recorded_at, start.receipt) if start else None
         async with self.database.transaction(principal.org_id) as conn:
             trip = await trips.visible(conn, principal, trip_id)
         async with self.database.transaction(trip.org_id) as conn:
             rows = await storage.track(
                 conn, trip.org_id, trip_id, after=after, limit=limit, doubtful=doubtful, backwards=backwards
             )
-        return page_of(rows, limit, lambda fix: (fix.recorded_at, fix.receipt))
+        return page_of(rows, limit, lambda fix: TrackCursor(fix.recorded_at, fix.receipt))
 
     async def trip_snapshot(self, trip: Trip) -> tuple[Trip, Position | None]:
         """A trip that the caller may see, as it is now, and its position: of one moment."""

@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from waypost.platform.codec import NO_NUL
 from waypost.trips import domain
 
-Reference = Annotated[str, Meta(min_length=1, max_length=100)]
-Place = Annotated[str, Meta(max_length=300)]
+Reference = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+Place = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -49,7 +50,7 @@ class TripChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 class Reason(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Why, in words; kept with the event."""
 
-    reason: Annotated[str, Meta(max_length=500)] | None = None
+    reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | None = None
 
 
 class Trip(msgspec.Struct, rename="camel", omit_defaults=True):

@@ -31,7 +31,7 @@ def die_with_parent(death_signal: Signals) -> Callable[[], None] | None:
     if _libc is None:
         return None
     if threading.current_thread() is not threading.main_thread():
-        raise EmbeddedError("servers can only be started from the main thread: they would end with this one")
+        raise EmbeddedError("programs can only be started from the main thread: they would end with this one")
     parent, prctl, number = os.getpid(), _libc.prctl, int(death_signal)
 
     def prepare() -> None:

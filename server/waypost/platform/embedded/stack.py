@@ -150,7 +150,7 @@ class EmbeddedStack:
         with self._timed(name):
             await server.start()
         if isinstance(server, Postgres) and server.initdb_s is not None:
-            self.timings["initdb"] = server.initdb_s
+            self.timings["initdb"] = round(server.initdb_s, 3)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

@@ -1,0 +1,72 @@
+# Everything is set up on demand and only once: a stamp in .venv stands for what was installed from which lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-long check bench web screens lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run web ## start everything with a demo; options: make run ARGS="--port 18080 --data DIR"
+	@$(BIN)/waypost up --demo $(ARGS)
+
+test: $(VENV)/.dev web $(VENV)/.js ## every test (browser tests where there is a Chromium); ARGS go to pytest
+	@$(BIN)/pytest $(ARGS)
+
+test-long: $(VENV)/.dev web $(VENV)/.js ## the same with the long forms of storms, races and soaks
+	@$(BIN)/pytest -m "long or not long" $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types, imports, unit tests: within a minute
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+	@$(BIN)/pytest -q tests/unit
+
+bench: $(VENV)/.dev ## measure; options: make bench ARGS="ping --seconds 10"
+	@$(BIN)/python -m loadtest $(ARGS)
+
+web: $(VENV)/.run $(VENV)/.node ## build the dashboard, if its sources changed
+	@$(BIN)/python hatch_build.py
+
+screens: $(VENV)/.dev web ## screenshots of every page into build/screens
+	@$(BIN)/python -m tests.e2e.screens $(ARGS)
+
+lock: $(VENV)/.dev ## resolve the dependencies anew
+	@$(BIN)/python requirements/lock.py $(ARGS)
+
+clean: ## remove what was installed and built here
+	rm -rf $(VENV) build dist server/waypost/web dashboard/node_modules tests/e2e/js/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Waypost needs Python 3.11 or later; $(PYTHON) is older or missing. Name one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): is the package python3-venv installed?"; exit 1; }
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "installing what it needs to run"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "installing the tools"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# A machine without a fit Node.js gets one from pip.
+$(VENV)/.node: requirements/node.txt | $(VENV)/.run
+	@$(BIN)/python -c 'import hatch_build, sys; sys.exit(hatch_build.node_on_path() is None)' || { \
+	  echo "installing Node.js into $(VENV)"; $(PIP) install --require-hashes -r requirements/node.txt; }
+	@touch $@
+
+# The official Socket.IO client, for the tests that use it.
+$(VENV)/.js: tests/e2e/js/package-lock.json | $(VENV)/.node
+	@$(BIN)/python -c 'import hatch_build as h; h.run(["npm", "ci"], h.Path("tests/e2e/js"), h.with_node_first())'
+	@touch $@

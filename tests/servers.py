@@ -1,0 +1,82 @@
+"""A private PostgreSQL and Valkey for a run of the tests, started by the product's own launcher."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from waypost.platform import migrations
+from waypost.platform.embedded import EmbeddedStack, provision
+
+TEMPLATE = "waypost_template"
+SIGNING_KEY = "a signing key of the tests, 32 characters and more"
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Both servers, with a migrated template database."""
+
+    stack: EmbeddedStack
+
+    def environment(self, database: str) -> dict[str, str]:
+        """The settings of a process that uses ``database``."""
+        return {
+            "WAYPOST_DATABASE_URL": self.stack.database_dsn(database=database),
+            "WAYPOST_REDIS_URL": self.stack.redis_url(),
+            "WAYPOST_SIGNING_KEY": SIGNING_KEY,
+            "WAYPOST_POOL_MIN": "1",
+        }
+
+    async def create_database(self) -> str:
+        """A fresh database with the whole schema; its name."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        conn = await self.stack.postgres.connect("postgres")
+        try:
+            await conn.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
+        finally:
+            await conn.close()
+        return name
+
+    async def drop_database(self, name: str) -> None:
+        conn = await self.stack.postgres.connect("postgres")
+        try:
+            await conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        finally:
+            await conn.close()
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that the servers' account can enter too (pytest's own is closed to it when we are root)."""
+    path = Path(tempfile.mkdtemp(prefix="waypost-test-"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def running_servers(*, durable: bool = False) -> Iterator[Servers]:
+    """Start both, migrate the template; stop both."""
+    with folder() as path:
+        stack = EmbeddedStack(path / "data", durable=durable, max_connections=200)
+        asyncio.run(_start(stack))
+        try:
+            yield Servers(stack)
+        finally:
+            asyncio.run(stack.stop())
+
+
+async def _start(stack: EmbeddedStack) -> None:
+    await stack.start()
+    await provision(stack.postgres, TEMPLATE)
+    await migrations.up(stack.database_dsn(user="waypost_owner", database=TEMPLATE), login="waypost")
