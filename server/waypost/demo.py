@@ -7,6 +7,7 @@ where the first one stopped.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import msgspec
 from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.kernel.principal import Principal, Role
 from waypost.replay.lines import van_names
+from waypost.replay.recordings import Recording, choose
 from waypost.replay.traces import load
 from waypost.settings import Settings
 from waypost.trips.domain import Move
@@ -80,6 +82,14 @@ class State(msgspec.Struct, rename="camel"):
     devices: list[Driven] = []
 
 
+class Cast(msgspec.Struct, rename="camel"):
+    """Who plays: chosen once for the same traces, since reading all of them takes seconds."""
+
+    mark: str
+    files: list[str]
+    names: list[str]
+
+
 class Info(msgspec.Struct, rename="camel"):
     """What ``--info`` writes."""
 
@@ -105,11 +115,31 @@ def plan_demo(plan: DemoPlan, folder: Path) -> Demo:
     """Read the traces once to learn which vehicles will drive (blocking: a second or two)."""
     if plan.traces is None:
         return Demo(plan, folder, [], van_names(SIMULATED_VANS))
-    by_file: dict[Path, list[int]] = {}
-    for recording in load([plan.traces]):
-        by_file.setdefault(recording.source, []).append(len(recording))
-    lively = [file for file, rows in by_file.items() if median(rows) >= FEW_ROWS] or list(by_file)
-    return Demo(plan, folder, lively, [recording.name for recording in load(lively, plan.vehicles)])
+    cast = _remembered(plan, folder)
+    if cast is None:
+        by_file: dict[Path, list[Recording]] = {}
+        for recording in load([plan.traces]):
+            by_file.setdefault(recording.source, []).append(recording)
+        lively = [file for file, found in by_file.items() if median(map(len, found)) >= FEW_ROWS] or list(by_file)
+        chosen = choose([by_file[file] for file in lively], plan.vehicles)
+        cast = Cast(_mark(plan), [str(file) for file in lively], [recording.name for recording in chosen])
+    return Demo(plan, folder, [Path(file) for file in cast.files], cast.names, cast)
+
+
+def _remembered(plan: DemoPlan, folder: Path) -> Cast | None:
+    """What the last start chose, if these are the very same traces."""
+    try:
+        cast = msgspec.json.decode((folder / "demo-cast.json").read_bytes(), type=Cast)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return cast if cast.mark == _mark(plan) else None
+
+
+def _mark(plan: DemoPlan) -> str:
+    """Stands for the traces and the number of vehicles."""
+    files = sorted(plan.traces.iterdir()) if plan.traces and plan.traces.is_dir() else [plan.traces or Path()]
+    marks = [f"{file.absolute()}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join([str(plan.vehicles), *marks]).encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -120,6 +150,7 @@ class Demo:
     folder: Path
     files: Sequence[Path]
     names: Sequence[str]
+    cast: Cast | None = None
     state: State = field(default_factory=State)
 
     async def seed(self, settings: Settings) -> None:
@@ -133,7 +164,9 @@ class Demo:
             await self._limits(services)
             await self._vehicles(services)
         self._save()
-        self._write(self.devices_file, b"\n".join(msgspec.json.encode(d) for d in self._driven()) + b"\n")
+        if self.cast is not None:
+            _write(self.folder / "demo-cast.json", msgspec.json.encode(self.cast))
+        _write(self.devices_file, b"\n".join(msgspec.json.encode(d) for d in self._driven()) + b"\n")
 
     async def _people(self, services: Services) -> None:
         identity = services.identity
@@ -222,7 +255,7 @@ class Demo:
         driven = self._driven()
         trip_ids = [d.trip_id for d in driven]
         info = Info(url, OWNER_PHONE, self.state.password, self.state.org_id, trip_ids, driven[0].token)
-        self._write(path, msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
+        _write(path, msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
 
     def _driven(self) -> list[Driven]:
         """This start's vehicles, in their order."""
@@ -239,10 +272,12 @@ class Demo:
         return self.folder / "demo-devices.jsonl"
 
     def _save(self) -> None:
-        self._write(self._file, msgspec.json.encode(self.state))
+        _write(self._file, msgspec.json.encode(self.state))
 
-    def _write(self, path: Path, content: bytes) -> None:
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        draft.replace(path)
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, for its owner's eyes (0600)."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    draft.replace(path)

@@ -12,6 +12,7 @@ import typer
 from aiohttp import web
 
 from waypost.commands.common import fail, read_settings, run
+from waypost.platform import migrations
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import Settings
@@ -40,6 +41,7 @@ async def serve_until_signal(settings: Settings) -> None:
     stop = asyncio.Event()
     _on_signals(stop)
     async with open_services(settings) as services:
+        await migrations.check(services.database)
         await check_redis(services.redis)
         runner = web.AppRunner(
             build_app(services), access_log=None, handle_signals=False, shutdown_timeout=settings.drain_s

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from waypost.platform.database import AWAY, CONNECT_TIMEOUT_S, DatabaseUnusable, brief
+from waypost.platform.database import AWAY, CONNECT_TIMEOUT_S, SYSTEM, Database, DatabaseUnusable, brief
 
 LOCK_KEY = 0x57_41_59_50  # "WAYP"
 LOCK_POLL_S = 0.05
@@ -112,8 +112,20 @@ async def up(url: str, folder: Path | None = None, *, login: str | None = None) 
             await _drop_broken_indexes(connection)
             await _run_dbmate(url, migrations[0].path.parent)
             await connection.execute(CHECKSUMS)
+            await connection.execute("GRANT SELECT ON schema_checksums TO waypost_system")
             await connection.executemany(NOTE_CHECKSUM, [(m.version, m.sha256) for m in pending])
         return [m.version for m in pending]
+
+
+async def check(database: Database) -> None:
+    """``MigrationFailed`` unless the database has every migration that this version brings."""
+    async with database.transaction(SYSTEM) as conn:
+        try:
+            applied = {row["version"] for row in await conn.fetch("SELECT version FROM schema_checksums")}
+        except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+            applied = set()
+    if missing := [m.path.name for m in files(directory()) if m.version not in applied]:
+        raise MigrationFailed(f"the database lacks {', '.join(missing)}: run `waypost migrate up`")
 
 
 async def _status(connection: asyncpg.Connection[asyncpg.Record], migrations: Sequence[Migration]) -> list[Migration]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from waypost.platform.web import public
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).absolute().parent.parent / "web"
 POLICY = "; ".join(
     [
         "default-src 'none'",

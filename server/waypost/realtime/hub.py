@@ -7,7 +7,7 @@ The fast fan-out (one frame, a thousand writes), recovery and slow clients have 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -126,7 +126,9 @@ class Hub:
             await self.sio.disconnect(sid)
         await self.sio.shutdown()
 
-    async def _connect(self, sid: str, _environ: Mapping[str, object], auth: object = None) -> None:
+    async def _connect(self, sid: str, _environ: object, auth: object = None) -> object:
+        if sid in self.principals:  # the library hands us an event of this name as if it were the packet
+            return refusal(UnknownEvent("There is no event 'connect'."))
         token = auth.get("token") if isinstance(auth, dict) else None
         if not isinstance(token, str) or not token:
             raise Refused("token-missing", {"code": "token-missing", "detail": "Connect with auth: {token}."})
@@ -134,12 +136,19 @@ class Hub:
             principal = await self.authenticate(token)
         except AppError as error:
             raise Refused(error.code, {"code": error.code, "detail": error.detail, "retry": error.retry}) from error
+        except Exception as error:  # the edge: without an answer the client would wait for its time-out
+            log.exception("connect_failed")
+            raise Refused("internal-error", refusal(AppError("Something went wrong here."))["error"]) from error
         self.principals[sid] = principal
+        return None
 
-    async def _disconnect(self, sid: str, _reason: object = None) -> None:
+    async def _disconnect(self, sid: str, *_reason: object) -> object:
+        if self.sio.manager.is_connected(sid, "/"):  # an event of that name: whoever sent it is still in their rooms
+            return refusal(UnknownEvent("There is no event 'disconnect'."))
         self.principals.pop(sid, None)
         for room in self.index.forget(sid):
             self.empty_rooms.put_nowait(room)
+        return None
 
     async def _dispatch(self, event: str, sid: str, *arguments: object) -> object:
         try:

@@ -1,0 +1,1 @@
+"""Load tests: what a Waypost on this machine carries, as figures."""
