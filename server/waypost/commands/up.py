@@ -59,7 +59,7 @@ def up(
     speed: Annotated[
         float | None, typer.Option(help="Demo: times the recorded speed [default: by file].", min=0.1)
     ] = None,
-    vehicles: Annotated[int, typer.Option(help="Demo: how many vehicles to drive.", min=1, max=2000)] = 300,
+    vehicles: Annotated[int, typer.Option(help="Demo: how many vehicles to drive.", min=1, max=2000)] = 400,
     info: Annotated[Path | None, typer.Option(help="Demo: write address and logins there as JSON when ready.")] = None,
 ) -> None:
     """Start everything: PostgreSQL, Valkey, migrations, server, worker; stop it all with Ctrl-C.

@@ -152,9 +152,10 @@ class Hub:
 
     async def _dispatch(self, event: str, sid: str, *arguments: object) -> object:
         try:
-            handler, principal = self.handlers.get(event), self.principals.get(sid)
-            if handler is None:
-                raise UnknownEvent(f"There is no event {event[:60]!r}.")
+            handler = self.handlers.get(event)
+            if handler is None:  # also an event named "*": the library hands us its arguments without the name
+                raise UnknownEvent(f"There is no event {str(event)[:60]!r}.")
+            principal = self.principals.get(sid)
             if principal is None:
                 raise Unauthenticated
             if not arguments or not isinstance(arguments[0], dict):

@@ -1,0 +1,111 @@
+import { computed, effect, signal, untracked } from '@preact/signals';
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import { Fleet } from './fleet/fleet';
+import { matching, searchWithView, viewFromSearch, type View } from './fleet/filter';
+import { Connection } from './realtime/connection';
+import { liveness } from './realtime/liveness';
+import { Membership } from './realtime/membership';
+import { endsSession, type FleetJoined } from './realtime/protocol';
+import { refresh, session, sessionEnded } from './session/session';
+import { TripDetail } from './trip/trip-detail';
+import { now } from './ui/clock';
+
+const RENEWED_WAIT_MS = 1_000;
+
+/** Everything behind the signed-in page; lives from sign-in to sign-out. */
+export type Console = ReturnType<typeof openConsole>;
+
+export const ConsoleContext = createContext<Console | undefined>(undefined);
+
+export function useConsole(): Console {
+  const console = useContext(ConsoleContext);
+  if (!console) throw new Error('useConsole() outside of a signed-in page');
+  return console;
+}
+
+export function openConsole() {
+  const fleet = new Fleet();
+  const connection = new Connection({
+    token: () => session.value?.accessToken,
+    onSessionEnded: () => void continueSession(connection),
+    onTokenExpiring: () => void renewOn(connection),
+  });
+  enterFleet(connection, fleet);
+
+  const view = signal<View>(viewFromSearch(location.search));
+  const visible = computed(() => matching(fleet.rows.value, view.value));
+  const selected = computed(() => (view.value.vehicleId ? fleet.find(view.value.vehicleId) : undefined));
+  const tripId = computed(() => selected.value?.tripId);
+  const detail = signal<TripDetail | undefined>(undefined);
+  const link = computed(() =>
+    liveness({
+      nowMs: now.value,
+      online: connection.online.value,
+      joined: fleet.ready.value,
+      downSinceMs: connection.downSinceMs.value,
+      lastEventAtMs: connection.lastEventAtMs.value,
+      expectsEvents: fleet.isOnTheMove.value,
+    }),
+  );
+
+  const stops = [
+    effect(() =>
+      history.replaceState(null, '', location.pathname + searchWithView(location.search, view.value)),
+    ),
+    effect(() => {
+      const id = tripId.value;
+      // Untracked: the detail reads its own signals while it opens, and must not open again when they change.
+      const opened = untracked(() => (id ? new TripDetail(connection, id, selected.value?.trip) : undefined));
+      detail.value = opened;
+      return () => opened?.close();
+    }),
+  ];
+
+  return {
+    fleet,
+    connection,
+    view,
+    visible,
+    selected,
+    detail,
+    link,
+    change: (part: Partial<View>) => (view.value = { ...view.value, ...part }),
+    select: (vehicleId: string | undefined) => (view.value = { ...view.value, vehicleId }),
+    close: () => {
+      stops.forEach((stop) => stop());
+      connection.close();
+      fleet.close();
+    },
+  };
+}
+
+function enterFleet(connection: Connection, fleet: Fleet): void {
+  const membership = new Membership<FleetJoined>(connection.socket, {
+    join: 'fleet:join',
+    params: {},
+    onSnapshot: ({ trips, positions }) => {
+      fleet.reset(trips ?? [], positions ?? []);
+      connection.heard();
+    },
+    onEvent: (event) => {
+      if (event.name === 'fleet:positions') fleet.apply(event.payload.positions);
+      else if (event.name === 'trip:event' && event.payload.trip) fleet.applyTrip(event.payload.trip);
+    },
+    onRefused: ({ code }) => {
+      if (endsSession(code)) sessionEnded();
+    },
+  });
+  connection.enter('fleet', membership);
+}
+
+/** The socket was refused for its token: go on with a new one, if there is one to be had. */
+async function continueSession(connection: Connection): Promise<void> {
+  if (!(await refresh())) return sessionEnded();
+  // A pause, so that a token refused again and again cannot spin.
+  setTimeout(() => session.value && connection.socket.connect(), RENEWED_WAIT_MS);
+}
+
+async function renewOn(connection: Connection): Promise<void> {
+  if (await refresh()) connection.socket.emit('auth:refresh', { token: session.value?.accessToken });
+}

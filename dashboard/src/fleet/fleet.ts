@@ -1,0 +1,111 @@
+import { computed, signal } from '@preact/signals';
+import type { Position, Trip } from '../api/types';
+import { now } from '../ui/clock';
+import { advance, stateOf, type Row, type Vehicle } from './vehicle';
+
+/** Positions may come many times a second; the page is told at most this often. */
+const PUBLISH_MS = 400;
+const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' }).compare;
+
+/** Every vehicle and running trip of the organisation, as the last snapshot and the events since tell. */
+export class Fleet {
+  readonly ready = signal(false);
+  readonly #vehicles = new Map<string, Vehicle>();
+  readonly #trips = new Map<string, Trip>();
+  readonly #version = signal(0);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** All vehicles by name, with their state at this second. */
+  readonly rows = computed<Row[]>(() => {
+    this.#version.value;
+    const rows = [...this.#vehicles.values(), ...this.#unheard()].map((vehicle) => ({
+      ...vehicle,
+      state: stateOf(vehicle, now.value),
+      trip: vehicle.tripId === undefined ? undefined : this.#trips.get(vehicle.tripId),
+    }));
+    return rows.sort((a, b) => byName(a.name, b.name));
+  });
+
+  readonly runningTrips = computed(() => {
+    this.#version.value;
+    return this.#trips.size;
+  });
+
+  /**
+   * Some vehicle was on the move when we last heard of the fleet, so more is due: silence then means trouble.
+   *
+   * Measured from the newest fix, not from now: else the silence itself would make the fleet look parked.
+   */
+  readonly isOnTheMove = computed(() => {
+    this.#version.value;
+    const vehicles = [...this.#vehicles.values()];
+    const newestMs = vehicles.reduce((latest, vehicle) => Math.max(latest, vehicle.recordedAtMs), 0);
+    return vehicles.some((vehicle) => stateOf(vehicle, newestMs) === 'moving');
+  });
+
+  /** A snapshot: what is not in it is gone, what we know newer stays newer. */
+  reset(trips: readonly Trip[], positions: readonly Position[]): void {
+    const present = new Set(positions.map((position) => position.vehicleId));
+    for (const id of this.#vehicles.keys()) if (!present.has(id)) this.#vehicles.delete(id);
+    this.#trips.clear();
+    for (const trip of trips) this.#trips.set(trip.id, trip);
+    this.#move(positions);
+    this.#publish();
+    this.ready.value = true; // last: who waits for it reads the rows at once
+  }
+
+  apply(positions: readonly Position[]): void {
+    this.#move(positions);
+    this.#timer ??= setTimeout(() => this.#publish(), PUBLISH_MS);
+  }
+
+  /** A trip changed: a running one is kept, any other leaves. An older version never replaces a newer. */
+  applyTrip(trip: Trip): void {
+    const known = this.#trips.get(trip.id);
+    if (known && (trip.version ?? Infinity) < (known.version ?? 0)) return;
+    if (trip.status === 'started') this.#trips.set(trip.id, trip);
+    else this.#trips.delete(trip.id);
+    this.#publish();
+  }
+
+  find(vehicleId: string): Row | undefined {
+    return this.rows.value.find((row) => row.id === vehicleId);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #move(positions: readonly Position[]): void {
+    for (const position of positions)
+      this.#vehicles.set(position.vehicleId, advance(this.#vehicles.get(position.vehicleId), position));
+  }
+
+  #publish(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#version.value += 1;
+  }
+
+  /** Running trips none of whose vehicle, driver or fixes has been heard of: they are shown too, as silent. */
+  #unheard(): Vehicle[] {
+    const heard = new Set<string>();
+    for (const { id, position, tripId } of this.#vehicles.values())
+      for (const key of [id, tripId, position?.driverId, position?.deviceId]) if (key) heard.add(key);
+    const isHeard = (trip: Trip) =>
+      [trip.id, trip.truckId, trip.driverId].some((key) => key && heard.has(key));
+    return [...this.#trips.values()].filter((trip) => !isHeard(trip)).map(unheardVehicle);
+  }
+}
+
+function unheardVehicle(trip: Trip): Vehicle {
+  return {
+    id: trip.truckId ?? trip.id,
+    name: trip.truckName ?? trip.driverName ?? trip.reference ?? 'Unnamed vehicle',
+    position: undefined,
+    recordedAtMs: 0,
+    speedMps: undefined,
+    headingDeg: undefined,
+    tripId: trip.id,
+  };
+}

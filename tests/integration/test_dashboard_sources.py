@@ -1,0 +1,34 @@
+"""The dashboard's own checks: types, format, its unit tests."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+import hatch_build
+
+DASHBOARD = hatch_build.Path(hatch_build.__file__).parent / "dashboard"
+
+pytestmark = pytest.mark.skipif(
+    not (DASHBOARD / "node_modules" / "vitest").is_dir(), reason="the dashboard's packages are not installed (make web)"
+)
+
+
+@pytest.mark.parametrize("script", ["typecheck", "format:check", "test"])
+def test_the_dashboard_keeps_its_own_rules(script: str):
+    done = subprocess.run(
+        ["npm", "run", script],
+        cwd=DASHBOARD,
+        env=hatch_build.with_node_first(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_lock_names_no_registry():
+    for lock in (DASHBOARD / "package-lock.json", DASHBOARD.parent / "tests/e2e/js/package-lock.json"):
+        assert '"resolved"' not in lock.read_text()
+        assert '"integrity"' in lock.read_text()
