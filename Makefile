@@ -68,5 +68,5 @@ $(VENV)/.node: requirements/node.txt | $(VENV)/.run
 
 # The official Socket.IO client, for the tests that use it.
 $(VENV)/.js: tests/e2e/js/package-lock.json | $(VENV)/.node
-	@$(BIN)/python -c 'import hatch_build as h; h.run(["npm", "ci"], h.Path("tests/e2e/js"), h.with_node_first())'
+	@$(BIN)/python -c 'import hatch_build as h; h.find_node().run_npm("ci", folder=h.Path("tests/e2e/js"))'
 	@touch $@

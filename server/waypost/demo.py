@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import msgspec
 
 from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.kernel.principal import Principal, Role
+from waypost.platform import keyfile
 from waypost.replay.lines import van_names
 from waypost.replay.recordings import Recording, choose
 from waypost.replay.traces import load
@@ -165,8 +165,8 @@ class Demo:
             await self._vehicles(services)
         self._save()
         if self.cast is not None:
-            _write(self.folder / "demo-cast.json", msgspec.json.encode(self.cast))
-        _write(self.devices_file, b"\n".join(msgspec.json.encode(d) for d in self._driven()) + b"\n")
+            keyfile.write_private(self.folder / "demo-cast.json", msgspec.json.encode(self.cast))
+        keyfile.write_private(self.devices_file, b"\n".join(msgspec.json.encode(d) for d in self._driven()) + b"\n")
 
     async def _people(self, services: Services) -> None:
         identity = services.identity
@@ -255,7 +255,7 @@ class Demo:
         driven = self._driven()
         trip_ids = [d.trip_id for d in driven]
         info = Info(url, OWNER_PHONE, self.state.password, self.state.org_id, trip_ids, driven[0].token)
-        _write(path, msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
+        keyfile.write_private(path, msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
 
     def _driven(self) -> list[Driven]:
         """This start's vehicles, in their order."""
@@ -272,12 +272,4 @@ class Demo:
         return self.folder / "demo-devices.jsonl"
 
     def _save(self) -> None:
-        _write(self._file, msgspec.json.encode(self.state))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, for its owner's eyes (0600)."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)
+        keyfile.write_private(self._file, msgspec.json.encode(self.state))

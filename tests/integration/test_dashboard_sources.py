@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 import hatch_build
@@ -17,15 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize("script", ["typecheck", "format:check", "test"])
 def test_the_dashboard_keeps_its_own_rules(script: str):
-    done = subprocess.run(
-        ["npm", "run", script],
-        cwd=DASHBOARD,
-        env=hatch_build.with_node_first(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    hatch_build.find_node().run_npm("run", script, folder=DASHBOARD)  # raises with all that it said
 
 
 def test_the_lock_names_no_registry():

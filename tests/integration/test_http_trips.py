@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -43,7 +44,7 @@ async def test_a_trip_is_planned_changed_and_told_in_its_events(api: Api, org: O
     driver = (await call("POST", "/api/v1/drivers", {"name": "Rudo"})).json["id"]
     made = await call("POST", "/api/v1/trips", {"origin": "Depot", "plannedStartAt": "2026-11-23T08:00:00+02:00"})
     assert (made.status, made.json["status"], made.json["version"]) == (201, "planned", 1)
-    assert made.json["plannedStartAt"] == "2026-11-23T06:00:00Z"
+    assert made.json["plannedStartAt"] == "2026-11-23T06:00:00.000Z"
     trip = made.json["id"]
     without = await call("POST", f"/api/v1/trips/{trip}/start")
     assert (without.status, without.json["code"]) == (409, "trip-without-driver")
@@ -142,8 +143,17 @@ async def test_sender_and_receiver_both_see_a_trip_and_nothing_else_of_each_othe
     assert kept.trip is not None
     theirs = api.as_(await receiver.token())
     assert [t["id"] for t in (await theirs("GET", "/api/v1/trips")).json["data"]] == [str(sent.trip.id)]
-    assert (await theirs("GET", f"/api/v1/trips/{sent.trip.id}")).json["destinationOrgId"] == str(receiver.org_id)
-    assert (await theirs("GET", f"/api/v1/trips/{sent.trip.id}/events")).status == 200
+    seen = (await theirs("GET", f"/api/v1/trips/{sent.trip.id}")).json
+    assert seen["destinationOrgId"] == str(receiver.org_id)
+    assert not {"driverId", "driverName", "truckId", "truckName", "customerId", "customerName"} & seen.keys()
+    (event, *_) = (await theirs("GET", f"/api/v1/trips/{sent.trip.id}/events")).json["data"]
+    assert "actorName" not in event
+    at = {"latitude": -17.8, "longitude": 31.0, "timestamp": datetime.now(UTC).isoformat()}
+    body = {"tripId": str(sent.trip.id), "locations": [at]}
+    assert (await api.as_(sent.token)("POST", "/api/v1/tracking/ping", body)).json["accepted"] == 1
+    position = (await theirs("GET", f"/api/v1/tracking/trips/{sent.trip.id}/latest")).json
+    assert position["latitude"] == -17.8
+    assert not {"deviceId", "driverId", "vehicleName"} & position.keys()
     assert (await theirs("GET", f"/api/v1/trips/{sent.trip.id}/locations")).status == 200
     assert (await theirs("GET", f"/api/v1/trips/{kept.trip.id}")).status == 404
     assert (await theirs("POST", f"/api/v1/trips/{sent.trip.id}/complete")).status == 403

@@ -41,7 +41,7 @@ def test_a_move_is_allowed_or_refused_with_the_status_in_the_words(move: Move, s
     else:
         with pytest.raises(TripMoveRefused, match=f"The trip is {status}") as caught:
             check_move(move, status)
-        assert caught.value.extra == {"status": str(status)}
+        assert caught.value.extra == {"tripStatus": str(status)}
 
 
 def test_nothing_moves_past_the_end():

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from waypost.kernel.errors import AppError
+from waypost.platform import keyfile
 from waypost.settings import Settings
 
 T = TypeVar("T")
+Data = Annotated[
+    Path | None, typer.Option(help="Data folder of a running `waypost up` whose database is meant, if none is set.")
+]
+REMEMBERED = frozenset(
+    {"WAYPOST_DATABASE_URL", "WAYPOST_REDIS_URL", "WAYPOST_SIGNING_KEY_FILE", "WAYPOST_DATABASE_OWNER_URL"}
+)
 FAILED = 1
 BAD_USE = 2
 
@@ -24,14 +32,34 @@ def fail(message: str, status: int = FAILED) -> NoReturn:
     raise typer.Exit(status)
 
 
-def read_settings(**overrides: object) -> Settings:
-    """The settings of the environment; options given on the command line (not None) go before it."""
+def read_settings(data: Path | None = None, **overrides: object) -> Settings:
+    """The settings of the environment; options given on the command line (not None) go before it.
+
+    Where the environment names no database, those of the ``waypost up`` that runs on ``data`` fill in.
+    """
     env = dict(os.environ)
+    if data is not None and not {"WAYPOST_DATABASE_URL", "WAYPOST_DATABASE_URL_FILE"} & env.keys():
+        env = remembered(data) | env
     env.update({f"WAYPOST_{name.upper()}": str(value) for name, value in overrides.items() if value is not None})
     try:
         return Settings.from_env(env)
     except AppError as error:
         fail(error.detail, BAD_USE)
+
+
+def remember(folder: Path, env: Mapping[str, str]) -> None:
+    """Keep, for the other commands on this machine, how the parts of a running ``waypost up`` are reached (0600)."""
+    lines = [f"{name}={env[name]}" for name in sorted(env) if name in REMEMBERED]
+    keyfile.write_private(folder / "environment", "\n".join(lines).encode() + b"\n")
+
+
+def remembered(folder: Path) -> dict[str, str]:
+    """What ``waypost up`` kept in its data folder; nothing if it never ran there."""
+    try:
+        lines = (folder / "environment").read_text().splitlines()
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -58,12 +58,12 @@ def _findings(settings: Settings, data: Path) -> Iterator[Finding]:
     if url := reveal(settings.database_url):
         yield _ask("PostgreSQL", _ask_database(url), "check WAYPOST_DATABASE_URL and the server")
     else:
-        yield _program("PostgreSQL", lambda: str(find_postgres(settings.postgres_bin).server), "WAYPOST_DATABASE_URL")
+        yield _program("PostgreSQL", lambda: str(find_postgres(settings.postgres_bin).server))
     if url := reveal(settings.redis_url):
         yield _ask("Redis", _ask_redis(url), "check WAYPOST_REDIS_URL and the server")
     else:
-        yield _program("Valkey", lambda: str(find_valkey(settings.valkey_bin).server), "WAYPOST_REDIS_URL")
-    yield _data_folder(data)
+        yield _program("Valkey", lambda: str(find_valkey(settings.valkey_bin).server))
+    yield _data_folder(settings, data)
     built = (WEB / "index.html").is_file()
     yield Finding("dashboard", "built" if built else "not built", None if built else "make web")
 
@@ -75,11 +75,11 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what, "not found", error.detail)
 
 
-def _program(what: str, look: Callable[[], str], setting: str) -> Finding:
+def _program(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, look())
     except EmbeddedError as error:
-        return Finding(what, "no server program found", f"{error} (or set {setting})")
+        return Finding(what, "no server program found", str(error))
 
 
 def _ask(what: str, question: Coroutine[Any, Any, str], cure: str) -> Finding:
@@ -107,9 +107,16 @@ async def _ask_redis(url: str) -> str:
         await redis.aclose()
 
 
-def _data_folder(data: Path) -> Finding:
-    if not data.exists():
-        return Finding("data folder", f"{data} (not made yet)")
+def _data_folder(settings: Settings, data: Path) -> Finding:
+    """The folder of ``waypost up``: whose PostgreSQL wrote it, and can the one that is here read it?"""
     version = data / "postgres" / "PG_VERSION"
-    found = f", PostgreSQL {version.read_text().strip()}" if version.is_file() else ""
-    return Finding("data folder", f"{data}{found}")
+    if not version.is_file():
+        return Finding("data folder", f"{data} ({'empty' if data.exists() else 'not made yet'})")
+    wrote = version.read_text().strip()
+    found = f"{data}, written by PostgreSQL {wrote}"
+    try:
+        here = str(find_postgres(settings.postgres_bin).major)
+    except EmbeddedError:
+        return Finding("data folder", found)
+    cure = f"PostgreSQL {here} cannot read it: dump with {wrote}, restore into a new folder (docs/runbook.md)"
+    return Finding("data folder", found, None if wrote == here else cure)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import typer
 
-from waypost.commands.common import BAD_USE, fail, read_settings, run
+from waypost.commands.common import BAD_USE, Data, fail, read_settings, run
 from waypost.platform import migrations
 from waypost.settings import Settings, reveal
 
@@ -19,16 +17,18 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="migrate")
 
 
-def up() -> None:
+def up(data: Data = None) -> None:
     """Apply what is pending. Safe to repeat, and from several machines at once."""
-    settings = read_settings()
-    applied = run(migrations.up(_owner_url(settings), login=_login(settings)))
+    settings = read_settings(data)
+    login = migrations.username(reveal(settings.database_url))
+    system_login = migrations.username(reveal(settings.database_system_url))
+    applied = run(migrations.up(_owner_url(settings), login=login, system_login=system_login))
     typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to do: the database is at this version")
 
 
-def status() -> None:
+def status(data: Data = None) -> None:
     """List the migrations; the exit status is 1 while some are pending."""
-    known = run(migrations.status(_owner_url(read_settings())))
+    known = run(migrations.status(_owner_url(read_settings(data))))
     for migration in known:
         state = f"{migration.applied_at:%Y-%m-%d %H:%M:%S}" if migration.applied_at else "pending"
         typer.echo(f"{migration.path.name:40} {state}{'  CHANGED SINCE' if migration.changed else ''}")
@@ -41,9 +41,3 @@ def _owner_url(settings: Settings) -> str:
     if url is None:
         fail("set WAYPOST_DATABASE_OWNER_URL or WAYPOST_DATABASE_URL (`waypost up` migrates by itself)", BAD_USE)
     return url
-
-
-def _login(settings: Settings) -> str | None:
-    """The role that the server will connect as, where that is another than the owner."""
-    url = reveal(settings.database_url)
-    return urlsplit(url).username if url else None

@@ -18,7 +18,7 @@ from typing import Annotated
 import aiohttp
 import typer
 
-from waypost.commands.common import BAD_USE, fail, read_settings
+from waypost.commands.common import BAD_USE, fail, read_settings, remember
 from waypost.commands.serve import address
 from waypost.demo import Demo, DemoPlan, plan_demo
 from waypost.kernel.errors import AppError
@@ -120,15 +120,17 @@ async def _prepare(settings: Settings, options: Options, stack: EmbeddedStack, p
     if settings.database_url is None:
         await provision(stack.postgres)
         env["WAYPOST_DATABASE_URL"] = stack.database_dsn()
-        owner_url, login = stack.database_dsn(user="waypost_owner"), "waypost"
+        owner_url = env["WAYPOST_DATABASE_OWNER_URL"] = stack.database_dsn(user="waypost_owner")
     else:
         owner_url = reveal(settings.database_owner_url) or str(reveal(settings.database_url))
-        login = None
     if settings.redis_url is None:
         env["WAYPOST_REDIS_URL"] = stack.redis_url()
-    await migrations.up(owner_url, login=login)
+    login = migrations.username(env["WAYPOST_DATABASE_URL"])
+    system_login = migrations.username(reveal(settings.database_system_url))
+    await migrations.up(owner_url, login=login, system_login=system_login)
     if settings.signing_key is None:
         env["WAYPOST_SIGNING_KEY_FILE"] = str(keyfile.ensure(options.data / "signing.key"))
+    remember(options.data, env)
     return env
 
 
@@ -163,7 +165,7 @@ def _announce(url: str, options: Options, demo: Demo | None) -> None:
             demo.write_info(options.info, url)
     else:
         lines.append(
-            '  add a person: waypost user add "Your Name" --org "Your business" --new-org --email you@example.com'
+            f"  add a person: waypost user add NAME --org BUSINESS --new-org --email ADDRESS --data {options.data}"
         )
     lines.append("  stop with Ctrl-C")
     sys.stdout.write("\n".join(["", *lines, "", ""]))

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from waypost.commands.common import BAD_USE, fail, read_settings, run
+from waypost.commands.common import BAD_USE, Data, fail, read_settings, run
 from waypost.kernel.principal import Role
+from waypost.platform.embedded import default_data_dir
 from waypost.settings import Settings
 
 
@@ -26,13 +27,14 @@ def add(
     phone: Annotated[str | None, typer.Option(help="Phone number to sign in with, in international form.")] = None,
     email: Annotated[str | None, typer.Option(help="E-mail address to sign in with.")] = None,
     role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.OWNER,
+    data: Data = None,
     new_org: Annotated[bool, typer.Option("--new-org", help="Make the organisation first.")] = False,
 ) -> None:
     """Add a person to an organisation. The password is asked for, or taken from WAYPOST_PASSWORD."""
     if phone is None and email is None:
         fail("give --phone or --email to sign in with", BAD_USE)
     password = os.environ.get("WAYPOST_PASSWORD") or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    settings = read_settings()
+    settings = read_settings(data or default_data_dir())
     org_id = run(_add(settings, name, org, phone, email, role, password, new_org=new_org))
     typer.echo(f"{name} is {role} of {org} ({org_id})")
 

@@ -46,7 +46,7 @@ async def check_exist(
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Drivers and devices. Planners write; all staff read."""
+    """Drivers, trucks, customers, devices: for planners. (Who else reads what comes with the registers.)"""
 
     database: Database
     clock: Clock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.directory import domain
-from waypost.platform.codec import NO_NUL
+from waypost.platform.codec import NO_NUL, Instant, instant, instant_or_none
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
 
@@ -27,12 +26,12 @@ class Driver(msgspec.Struct, rename="camel", omit_defaults=True):
 
     id: UUID
     name: str
-    created_at: datetime
+    created_at: Instant
     phone: str | None = None
 
     @classmethod
     def from_domain(cls, driver: domain.Driver) -> Driver:
-        return cls(driver.id, driver.name, driver.created_at, driver.phone)
+        return cls(driver.id, driver.name, instant(driver.created_at), driver.phone)
 
 
 class NewDevice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -49,9 +48,9 @@ class Device(msgspec.Struct, rename="camel", omit_defaults=True):
     id: UUID
     name: str
     driver_id: UUID
-    created_at: datetime
+    created_at: Instant
     truck_id: UUID | None = None
-    revoked_at: datetime | None = None
+    revoked_at: Instant | None = None
     token: str | None = None
 
     @classmethod
@@ -60,8 +59,8 @@ class Device(msgspec.Struct, rename="camel", omit_defaults=True):
             id=device.id,
             name=device.name,
             driver_id=device.driver_id,
-            created_at=device.created_at,
+            created_at=instant(device.created_at),
             truck_id=device.truck_id,
-            revoked_at=device.revoked_at,
+            revoked_at=instant_or_none(device.revoked_at),
             token=token,
         )

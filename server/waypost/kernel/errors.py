@@ -12,7 +12,7 @@ class AppError(Exception):
     retry = False  # may the very same request succeed later?
 
     def __init__(self, detail: str | None = None, **extra: object) -> None:
-        self.detail = detail or (self.__doc__ or "").strip()
+        self.detail = (detail or (self.__doc__ or "").strip()).replace("``", "`")
         self.extra: Mapping[str, object] = extra
         super().__init__(self.detail)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from waypost.kernel.errors import Invalid, Malformed, invalid_field
 
 T = TypeVar("T")
+
+# A moment as JSON carries it: ISO 8601 in UTC, milliseconds always.
+Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 _AT = re.compile(r"^(?P<what>.*?) - at `(?:key in )?\$?(?P<path>.*)`$", re.DOTALL)
 _FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<name>[^`]+)`$")
@@ -44,6 +48,15 @@ def convert(value: object, kind: type[T]) -> T:
         raise _invalid(error) from error
     except RecursionError as error:
         raise Malformed("The message is nested too deeply.") from error
+
+
+def instant(at: datetime) -> Instant:
+    """A moment in the one form that JSON carries."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant_or_none(at: datetime | None) -> Instant | None:
+    return instant(at) if at is not None else None
 
 
 def plain(value: object) -> Any:

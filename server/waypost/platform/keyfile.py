@@ -1,4 +1,4 @@
-"""The signing key of an installation, in a file that only its owner reads."""
+"""Files that only their owner reads: the signing key of an installation, the logins of its demo."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ KEY_BYTES = 32
 
 def ensure(path: Path) -> Path:
     """Make the key file (0600) unless it is there. Whole or not at all, also when two starts race."""
-    if path.exists():
-        return path
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    if not path.exists():
+        draft = _draft(path, secrets.token_hex(KEY_BYTES).encode())
+        try:
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
     return path
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Put a file in place, whole or not at all, for its owner's eyes (0600)."""
+    _draft(path, content).replace(path)
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft

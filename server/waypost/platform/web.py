@@ -83,13 +83,13 @@ def problem(
 ) -> web.Response:
     """An RFC 9457 answer. ``retry``: say after how many seconds the same request may succeed."""
     body = {
+        **extra,
         "type": f"/problems/{code}",
         "title": code.replace("-", " "),
         "status": status,
         "detail": detail,
         "code": code,
         "requestId": request_id.get(),
-        **extra,
     }
     response = web.Response(status=status, body=codec.encode(body), content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"

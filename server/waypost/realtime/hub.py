@@ -126,7 +126,7 @@ class Hub:
             await self.sio.disconnect(sid)
         await self.sio.shutdown()
 
-    async def _connect(self, sid: str, _environ: object, auth: object = None) -> object:
+    async def _connect(self, sid: str, _environ: object = None, auth: object = None) -> object:
         if sid in self.principals:  # the library hands us an event of this name as if it were the packet
             return refusal(UnknownEvent("There is no event 'connect'."))
         token = auth.get("token") if isinstance(auth, dict) else None
@@ -150,7 +150,7 @@ class Hub:
             self.empty_rooms.put_nowait(room)
         return None
 
-    async def _dispatch(self, event: str, sid: str, *arguments: object) -> object:
+    async def _dispatch(self, event: str, sid: str = "", *arguments: object) -> object:
         try:
             handler = self.handlers.get(event)
             if handler is None:  # also an event named "*": the library hands us its arguments without the name

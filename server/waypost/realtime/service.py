@@ -1,7 +1,8 @@
 """Publishing, without Socket.IO: what the features call once their transaction has committed.
 
 Never waits and never fails the caller: the row is the truth, an event only tells of it. What cannot be handed to
-Redis in time is dropped, counted and logged; a room's ``seq`` shows the gap and its members join anew.
+Redis in time is dropped, counted and logged: a position heals with the vehicle's next fix, a trip's events are read
+back by who joins or asks for them. (Published again by the relay, once there is an outbox.)
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BATCH_EVENTS = 200
 
 
 def trip_room(org_id: UUID, trip_id: UUID) -> str:
-    """A trip's room. No room can be named without its organisation."""
+    """A trip's room for one organisation's watchers: none can be named without it, none is shared by two."""
     return f"org:{org_id}:trip:{trip_id}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from waypost.platform.codec import instant
 from waypost.tracking import wire
 from waypost.tracking.domain import Position, flag_names
 from waypost.tracking.service import NEXT_MS, Reported
@@ -17,7 +18,7 @@ def outcomes(reported: Reported) -> wire.Outcomes:
         rejected=[wire.Rejected(item.index, str(item.reason), item.detail) for item in reported.rejected],
         late=reported.late,
         flagged=[wire.Flagged(fix.index, flag_names(fix.flags)) for fix in reported.flagged],
-        latest=wire.Latest(reported.latest_at) if reported.latest_at else None,
+        latest=wire.Latest(instant(reported.latest_at)) if reported.latest_at else None,
         next_ms=NEXT_MS,
     )
 

@@ -113,7 +113,7 @@ Outcome: TypeAlias = Fix | Rejected
 class Position:
     """The newest good fix of a vehicle, or of a trip."""
 
-    device_id: UUID
+    device_id: UUID | None  # None where it is another organisation's
     vehicle_id: UUID
     trip_id: UUID | None
     driver_id: UUID | None
@@ -208,6 +208,11 @@ def screen_batch(
             seen.update((outcome.place_key, outcome.key))
             fixes.append(outcome)
     return fixes, repeats, rejected
+
+
+def for_receiver(position: Position) -> Position:
+    """A position as the receiving organisation sees it: where the van is, not whose phone, driver and truck it is."""
+    return replace(position, device_id=None, driver_id=None, vehicle_name=None)
 
 
 def assign(fixes: Iterable[Fix], runs: Sequence[Run], named: UUID | None) -> list[Fix]:

@@ -138,12 +138,16 @@ class Tracking:
                 by_trip[fix.trip_id].append(fix)
         for trip_id, fixes in by_trip.items():
             body = wire.TripLocations(trip_id, [wire.location(fix, now) for fix in fixes])
-            self.publisher.publish(trip_room(reporter.org_id, trip_id), "trip:location", body)
-        newest = live[-1]
-        position = {reporter.vehicle_id: wire.position(_position(reporter, newest, now, vehicle_name))}
-        self.publisher.publish_positions(fleet_room(reporter.org_id), position)
-        if newest.destination_org_id is not None:
-            self.publisher.publish_positions(fleet_room(newest.destination_org_id), position)
+            for org_id in (reporter.org_id, fixes[0].destination_org_id):
+                if org_id is not None:
+                    self.publisher.publish(trip_room(org_id, trip_id), "trip:location", body)
+        position = _position(reporter, live[-1], now, vehicle_name)
+        self._publish_position(reporter.org_id, position)
+        if live[-1].destination_org_id is not None:
+            self._publish_position(live[-1].destination_org_id, domain.for_receiver(position))
+
+    def _publish_position(self, org_id: UUID, position: Position) -> None:
+        self.publisher.publish_positions(fleet_room(org_id), {position.vehicle_id: wire.position(position)})
 
     async def latest(self, principal: Principal, limit: int, cursor: str | None) -> Page[Position]:
         """The newest position of each vehicle; a device or driver gets their own only."""
@@ -156,10 +160,8 @@ class Tracking:
 
     async def latest_of_trip(self, principal: Principal, trip_id: UUID) -> Position | None:
         """A trip's newest good fix; None before the first."""
-        async with self.database.transaction(principal.org_id) as conn:
-            trip = await trips.visible(conn, principal, trip_id)
-        async with self.database.transaction(trip.org_id) as conn:
-            return await storage.latest_of_trip(conn, trip.org_id, trip_id)
+        _, position = await self.trip_snapshot(principal, trip_id)
+        return position
 
     async def track(
         self,
@@ -182,11 +184,18 @@ class Tracking:
             )
         return page_of(rows, limit, lambda fix: TrackCursor(fix.recorded_at, fix.receipt))
 
-    async def trip_snapshot(self, trip: Trip) -> tuple[Trip, Position | None]:
-        """A trip that the caller may see, as it is now, and its position: of one moment."""
-        async with self.database.transaction(trip.org_id, snapshot=True) as conn:
-            now = await trips.find_own(conn, trip.org_id, trip.id)
-            return now or trip, await storage.latest_of_trip(conn, trip.org_id, trip.id)
+    async def trip_snapshot(self, principal: Principal, trip_id: UUID) -> tuple[Trip, Position | None]:
+        """A trip as the principal may see it now, and its position. ``TripNotFound``.
+
+        The sender's staff get both of one moment; a receiver's position may be newer than the trip, never older.
+        """
+        async with self.database.transaction(principal.org_id, snapshot=True) as conn:
+            trip = await trips.visible(conn, principal, trip_id)
+            if trip.org_id == principal.org_id:
+                return trip, await storage.latest_of_trip(conn, trip.org_id, trip_id)
+        async with self.database.transaction(trip.org_id) as conn:
+            position = await storage.latest_of_trip(conn, trip.org_id, trip_id)
+        return trip, domain.for_receiver(position) if position else None
 
     async def fleet_snapshot(self, principal: Principal) -> tuple[list[Trip], list[Position]]:
         """Every running trip, sent or received, and where each vehicle is."""
@@ -196,7 +205,8 @@ class Tracking:
             positions = await storage.latest(conn, principal.org_id, None, MAX_FLEET)
         if any(trip.org_id != principal.org_id for trip in running):
             async with self.database.transaction(SYSTEM, snapshot=True) as conn:
-                positions += await storage.received_positions(conn, principal.org_id, MAX_FLEET)
+                received = await storage.received_positions(conn, principal.org_id, MAX_FLEET)
+            positions += [domain.for_receiver(position) for position in received]
         return running, positions
 
 

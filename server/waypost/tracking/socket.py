@@ -34,12 +34,12 @@ class TrackingEvents:
     async def join_trip(self, principal: Principal, sid: str, data: object) -> wire.TripJoined:
         """Room first, snapshot after: what happens between the two comes twice, never not at all."""
         trip = await self.trips.find(principal, codec.convert(data, wire.Join).trip_id)
-        epoch, seq = await self.hub.enter(sid, trip_room(trip.org_id, trip.id))
-        return answers.trip_joined(*await self.tracking.trip_snapshot(trip), epoch, seq)
+        epoch, seq = await self.hub.enter(sid, trip_room(principal.org_id, trip.id))
+        return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), epoch, seq)
 
     async def leave_trip(self, principal: Principal, sid: str, data: object) -> dict[str, object]:
         trip = await self.trips.find(principal, codec.convert(data, wire.Join).trip_id)
-        await self.hub.leave(sid, trip_room(trip.org_id, trip.id))
+        await self.hub.leave(sid, trip_room(principal.org_id, trip.id))
         return {}
 
     async def join_fleet(self, principal: Principal, sid: str, _data: object) -> wire.FleetJoined:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.kernel.errors import TooLarge
+from waypost.platform.codec import Instant, instant
 from waypost.tracking import domain
 from waypost.tracking.domain import E7, Position, Report, flag_names
 from waypost.trips import wire as trips_wire
@@ -117,7 +118,7 @@ class Flagged(msgspec.Struct, rename="camel"):
 class Latest(msgspec.Struct, rename="camel"):
     """The newest good fix that is known of the device."""
 
-    recorded_at: datetime
+    recorded_at: Instant
 
 
 class Outcomes(msgspec.Struct, rename="camel"):
@@ -137,8 +138,8 @@ class LiveLocation(msgspec.Struct, rename="camel", omit_defaults=True):
 
     latitude: float
     longitude: float
-    recorded_at: datetime
-    received_at: datetime
+    recorded_at: Instant
+    received_at: Instant
     accuracy: float | None = None
     speed: float | None = None
     heading: float | None = None
@@ -162,8 +163,8 @@ def position(value: Position) -> LivePosition:
     return LivePosition(
         latitude=value.latitude_e7 / E7,
         longitude=value.longitude_e7 / E7,
-        recorded_at=value.recorded_at,
-        received_at=value.received_at,
+        recorded_at=instant(value.recorded_at),
+        received_at=instant(value.received_at),
         accuracy=tidy(value.accuracy_m),
         speed=tidy(value.speed_mps),
         heading=tidy(value.heading_deg),
@@ -181,8 +182,8 @@ def location(fix: domain.TrackFix | domain.Fix, received_at: datetime) -> LiveLo
     return LiveLocation(
         latitude=fix.latitude_e7 / E7,
         longitude=fix.longitude_e7 / E7,
-        recorded_at=fix.recorded_at,
-        received_at=received_at,
+        recorded_at=instant(fix.recorded_at),
+        received_at=instant(received_at),
         accuracy=tidy(fix.accuracy_m),
         speed=tidy(fix.speed_mps),
         heading=tidy(fix.heading_deg),

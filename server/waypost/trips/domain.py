@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -124,7 +124,7 @@ def check_move(move: Move, status: Status) -> None:
     if status not in ALLOWED[move]:
         allowed = " or ".join(sorted(ALLOWED[move]))
         done = {"started": "start", "completed": "complete", "cancelled": "cancel", "changed": "change"}[move]
-        raise TripMoveRefused(f"The trip is {status}; to {done} it, it must be {allowed}.", status=str(status))
+        raise TripMoveRefused(f"The trip is {status}; to {done} it, it must be {allowed}.", tripStatus=str(status))
 
 
 def may_see(principal: Principal, trip: Trip) -> bool:
@@ -132,6 +132,31 @@ def may_see(principal: Principal, trip: Trip) -> bool:
     if principal.watches_everything:
         return principal.org_id in (trip.org_id, trip.destination_org_id)
     return principal.org_id == trip.org_id and principal.driver_id is not None and principal.driver_id == trip.driver_id
+
+
+def organisations_of(trip: Trip) -> list[UUID]:
+    """Who sees it: the sender, and the receiver where there is one."""
+    return [trip.org_id, trip.destination_org_id] if trip.destination_org_id else [trip.org_id]
+
+
+def seen_by(org_id: UUID, trip: Trip) -> Trip:
+    """The trip as one of its two organisations sees it: whose people, trucks and customers are the sender's alone."""
+    if org_id == trip.org_id:
+        return trip
+    return replace(
+        trip,
+        driver_id=None,
+        driver_name=None,
+        truck_id=None,
+        truck_name=None,
+        customer_id=None,
+        customer_name=None,
+    )
+
+
+def event_seen_by(org_id: UUID, trip: Trip, event: TripEvent) -> TripEvent:
+    """An event as one of the trip's two organisations sees it: who did it is the sender's alone."""
+    return event if org_id == trip.org_id else replace(event, actor_name=None)
 
 
 def run_of(runs: Sequence[Run], moment: datetime, named: UUID | None) -> Run | None:

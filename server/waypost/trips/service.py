@@ -60,7 +60,7 @@ class Trips:
                 return Page([], None)
             wanted = replace(wanted, driver_id=principal.driver_id)
         async with self.database.transaction(principal.org_id) as conn:
-            rows = await storage.list_trips(conn, principal.org_id, wanted, after, limit)
+            rows = await list_in(conn, principal.org_id, wanted, limit, after)
         return page_of(rows, limit, lambda trip: trip.id)
 
     async def create(self, principal: Principal, new: NewTrip) -> Trip:
@@ -106,15 +106,21 @@ class Trips:
         async with self.database.transaction(principal.org_id) as conn:
             status, _ = await self._lock(conn, principal, trip_id)
             domain.check_move(Move.CHANGE, status)
-            if status is not Status.PLANNED and (fixed := sorted(domain.PLANNED_ONLY & columns.keys())):
-                raise domain.TripMoveRefused(f"The trip is {status}; {', '.join(fixed)} can no longer change.")
+            if status is not Status.PLANNED and (
+                fixed := sorted(map(public_name, domain.PLANNED_ONLY & columns.keys()))
+            ):
+                raise domain.TripMoveRefused(
+                    f"The trip is {status}; {', '.join(fixed)} can no longer change.", tripStatus=str(status)
+                )
             await check_exist(
                 conn,
                 principal.org_id,
                 **{name: columns[name] for name in ("driver_id", "truck_id", "customer_id") if name in columns},  # type: ignore[arg-type]  # the wire struct made them ids
             )
             await storage.change(conn, principal.org_id, trip_id, columns, self.clock.now())
-            told = await self._record(conn, principal, trip_id, Move.CHANGE, {"fields": sorted(columns)})
+            told = await self._record(
+                conn, principal, trip_id, Move.CHANGE, {"fields": sorted(map(public_name, columns))}
+            )
         return self._publish(*told)
 
     async def move(self, principal: Principal, trip_id: UUID, move: Move, reason: str | None = None) -> Trip:
@@ -141,7 +147,8 @@ class Trips:
         trip = await self.find(principal, trip_id)
         async with self.database.transaction(trip.org_id) as conn:
             rows = await storage.list_events(conn, trip.org_id, trip_id, after, limit)
-        return page_of(rows, limit, lambda event: event.id)
+        seen = [domain.event_seen_by(principal.org_id, trip, event) for event in rows]
+        return page_of(seen, limit, lambda event: event.id)
 
     async def _check_destination(self, org_id: UUID, destination: UUID | None) -> None:
         if destination is None:
@@ -178,19 +185,20 @@ class Trips:
         return trip, event
 
     def _publish(self, trip: Trip, event: TripEvent) -> Trip:
-        body = wire.TripEvent.from_domain(event)
-        fields = {name: getattr(body, name) for name in body.__struct_fields__}
-        for room, name in _rooms(trip):
-            message = wire.TripEventMessage(**fields, room=name, trip=wire.Trip.from_domain(trip))
-            self.publisher.publish(room, "trip:event", message)
+        """Tell the rooms of either organisation, each what it may see."""
+        for org_id in domain.organisations_of(trip):
+            body = wire.TripEvent.from_domain(domain.event_seen_by(org_id, trip, event))
+            fields = {name: getattr(body, name) for name in body.__struct_fields__}
+            seen = wire.Trip.from_domain(domain.seen_by(org_id, trip))
+            for room, name in ((trip_room(org_id, trip.id), "trip"), (fleet_room(org_id), "fleet")):
+                self.publisher.publish(room, "trip:event", wire.TripEventMessage(**fields, room=name, trip=seen))
         return trip
 
 
-def _rooms(trip: Trip) -> list[tuple[str, str]]:
-    rooms = [(trip_room(trip.org_id, trip.id), "trip"), (fleet_room(trip.org_id), "fleet")]
-    if trip.destination_org_id is not None:
-        rooms.append((fleet_room(trip.destination_org_id), "fleet"))
-    return rooms
+def public_name(column: str) -> str:
+    """A column as the API calls it: driver_id -> driverId."""
+    first, *rest = column.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 async def visible(conn: Connection, principal: Principal, trip_id: UUID) -> Trip:
@@ -198,7 +206,7 @@ async def visible(conn: Connection, principal: Principal, trip_id: UUID) -> Trip
     trip = await storage.find(conn, principal.org_id, trip_id)
     if trip is None or not domain.may_see(principal, trip):
         raise TripNotFound
-    return trip
+    return domain.seen_by(principal.org_id, trip)
 
 
 async def runs_between(conn: Connection, org_id: UUID, driver_id: UUID, since: datetime, until: datetime) -> list[Run]:
@@ -207,11 +215,7 @@ async def runs_between(conn: Connection, org_id: UUID, driver_id: UUID, since: d
     return await storage.runs(conn, org_id, driver_id, since - grace, until + grace)
 
 
-async def find_own(conn: Connection, org_id: UUID, trip_id: UUID) -> Trip | None:
-    """A trip inside another's transaction."""
-    return await storage.find(conn, org_id, trip_id)
-
-
-async def list_in(conn: Connection, org_id: UUID, wanted: Filter, limit: int) -> list[Trip]:
-    """Trips inside another's transaction (a snapshot)."""
-    return await storage.list_trips(conn, org_id, wanted, None, limit)
+async def list_in(conn: Connection, org_id: UUID, wanted: Filter, limit: int, after: UUID | None = None) -> list[Trip]:
+    """Trips inside another's transaction, as this organisation sees them; ``limit + 1`` of them."""
+    rows = await storage.list_trips(conn, org_id, wanted, after, limit)
+    return [domain.seen_by(org_id, trip) for trip in rows]

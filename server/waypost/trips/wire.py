@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from waypost.platform.codec import NO_NUL
+from waypost.platform.codec import NO_NUL, Instant, instant
 from waypost.trips import domain
 
 Reference = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
@@ -60,8 +60,8 @@ class Trip(msgspec.Struct, rename="camel", omit_defaults=True):
     org_id: UUID
     reference: str
     status: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
     version: int
     destination_org_id: UUID | None = None
     driver_id: UUID | None = None
@@ -72,14 +72,15 @@ class Trip(msgspec.Struct, rename="camel", omit_defaults=True):
     customer_name: str | None = None
     origin: str | None = None
     destination: str | None = None
-    planned_start_at: datetime | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    cancelled_at: datetime | None = None
+    planned_start_at: Instant | None = None
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    cancelled_at: Instant | None = None
 
     @classmethod
     def from_domain(cls, trip: domain.Trip) -> Trip:
-        return cls(**{name: getattr(trip, name) for name in cls.__struct_fields__})
+        values: dict[str, Any] = {name: getattr(trip, name) for name in cls.__struct_fields__}
+        return cls(**values | {name: instant(v) for name, v in values.items() if isinstance(v, datetime)})
 
 
 class TripEvent(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -88,13 +89,13 @@ class TripEvent(msgspec.Struct, rename="camel", omit_defaults=True):
     event_id: UUID
     trip_id: UUID
     kind: str
-    at: datetime
+    at: Instant
     actor_name: str | None = None
     data: dict[str, Any] = {}
 
     @classmethod
     def from_domain(cls, event: domain.TripEvent) -> TripEvent:
-        return cls(event.id, event.trip_id, event.kind, event.at, event.actor_name, dict(event.data))
+        return cls(event.id, event.trip_id, event.kind, instant(event.at), event.actor_name, dict(event.data))
 
 
 class TripEventMessage(TripEvent):
