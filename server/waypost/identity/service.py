@@ -117,6 +117,8 @@ class Identity:
 
     async def authenticate(self, token: str) -> Principal:
         """Who a token speaks for: a device by its own kind of token, else a person by an access token."""
+        if not token.isascii():
+            raise TokenInvalid
         if token.startswith(domain.DEVICE_TOKEN_PREFIX):
             return await self.devices.authenticate(token)
         claims = self.tokens.read(token, self.clock.now())

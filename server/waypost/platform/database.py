@@ -89,13 +89,13 @@ class Database:
         pool = self.system_pool if scope is SYSTEM else self.pool
         try:
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                await connection.execute(_begin(scope, snapshot=snapshot))
                 try:
+                    await connection.execute(_begin(scope, snapshot=snapshot))
                     yield connection
+                    await connection.execute("COMMIT")
                 except BaseException:
                     await _roll_back(connection)
                     raise
-                await connection.execute("COMMIT")
         except AWAY as error:
             log.warning("database_away", reason=type(error).__name__)
             raise DatabaseAway from error

@@ -22,6 +22,7 @@ from waypost.kernel.principal import Principal
 from waypost.platform import codec
 from waypost.platform.telemetry import log
 from waypost.realtime.bus import Incoming, RedisBus
+from waypost.realtime.fleet import FleetView
 from waypost.realtime.rooms import RoomIndex
 
 MAX_ROOMS = 128
@@ -63,6 +64,7 @@ class Hub:
     sio: socketio.AsyncServer = field(init=False)
     bus: RedisBus = field(init=False)
     index: RoomIndex = field(default_factory=RoomIndex)
+    fleet: FleetView = field(default_factory=FleetView)
     principals: dict[str, Principal] = field(default_factory=dict)
     handlers: dict[str, SocketHandler] = field(default_factory=dict)
     incoming: asyncio.Queue[Incoming] = field(default_factory=lambda: asyncio.Queue(INCOMING_EVENTS))
@@ -178,15 +180,18 @@ class Hub:
         while True:
             incoming = await self.incoming.get()
             if self.index.is_live(incoming.room):
-                data: dict[str, Any] = {
-                    **msgspec.json.decode(incoming.body),
-                    "epoch": incoming.epoch,
-                    "seq": incoming.seq,
-                }
-                await self.sio.emit(incoming.event, data, room=incoming.room)
+                await self.sio.emit(incoming.event, self._message(incoming), room=incoming.room)
+
+    def _message(self, incoming: Incoming) -> dict[str, Any]:
+        """The event as clients get it. One whose positions are all old news still goes out: its ``seq`` is counted."""
+        data: dict[str, Any] = msgspec.json.decode(incoming.body)
+        if "positions" in data:
+            data["positions"] = self.fleet.news(incoming.room, data["positions"])
+        return {**data, "epoch": incoming.epoch, "seq": incoming.seq}
 
     async def _leave_empty_rooms(self) -> None:
         while True:
             room = await self.empty_rooms.get()
             if not self.index.is_live(room):
+                self.fleet.forget(room)
                 await self.bus.unsubscribe([room])
