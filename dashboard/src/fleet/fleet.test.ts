@@ -7,6 +7,7 @@ import { Fleet } from './fleet';
 const NOON = Date.parse('2026-11-22T12:00:00Z');
 const position = (vehicleId: string, more: Partial<Position> = {}): Position => ({
   vehicleId,
+  deviceId: `phone of ${vehicleId}`,
   latitude: 30,
   longitude: -97,
   recordedAt: new Date(NOON).toISOString(),
@@ -87,4 +88,13 @@ it('expects more while a vehicle was moving when last heard of, however long ago
   expect(fleet.isOnTheMove.value).toBe(true);
   fleet.reset([], [position('a', { speed: 0, recordedAt: new Date(NOON + 1_000).toISOString() })]);
   expect(fleet.isOnTheMove.value).toBe(false);
+});
+
+it('shows a vehicle of another organisation by its trip, and no longer than that', () => {
+  const fleet = new Fleet();
+  const coming = position('a', { tripId: 't1', deviceId: undefined });
+  fleet.reset([trip('t1', { reference: 'JD-0001' })], [coming]);
+  expect(fleet.find('a')?.name).toBe('JD-0001');
+  fleet.applyTrip(trip('t1', { version: 2, status: 'completed' }));
+  expect(fleet.rows.value).toEqual([]);
 });

@@ -18,11 +18,11 @@ export class Fleet {
   /** All vehicles by name, with their state at this second. */
   readonly rows = computed<Row[]>(() => {
     this.#version.value;
-    const rows = [...this.#vehicles.values(), ...this.#unheard()].map((vehicle) => ({
-      ...vehicle,
-      state: stateOf(vehicle, now.value),
-      trip: vehicle.tripId === undefined ? undefined : this.#trips.get(vehicle.tripId),
-    }));
+    const rows = [...this.#vehicles.values(), ...this.#unheard()].map((vehicle) => {
+      const trip = vehicle.tripId === undefined ? undefined : this.#trips.get(vehicle.tripId);
+      const name = isAnothers(vehicle) ? (trip?.reference ?? vehicle.name) : vehicle.name;
+      return { ...vehicle, name, state: stateOf(vehicle, now.value), trip };
+    });
     return rows.sort((a, b) => byName(a.name, b.name));
   });
 
@@ -64,7 +64,7 @@ export class Fleet {
     const known = this.#trips.get(trip.id);
     if (known && (trip.version ?? Infinity) < (known.version ?? 0)) return;
     if (trip.status === 'started') this.#trips.set(trip.id, trip);
-    else this.#trips.delete(trip.id);
+    else this.#end(trip);
     this.#publish();
   }
 
@@ -79,6 +79,13 @@ export class Fleet {
   #move(positions: readonly Position[]): void {
     for (const position of positions)
       this.#vehicles.set(position.vehicleId, advance(this.#vehicles.get(position.vehicleId), position));
+  }
+
+  /** The trip is over: another organisation's vehicle that came with it is no longer ours to see. */
+  #end(trip: Trip): void {
+    this.#trips.delete(trip.id);
+    for (const vehicle of this.#vehicles.values())
+      if (vehicle.tripId === trip.id && isAnothers(vehicle)) this.#vehicles.delete(vehicle.id);
   }
 
   #publish(): void {
@@ -96,6 +103,11 @@ export class Fleet {
       [trip.id, trip.truckId, trip.driverId].some((key) => key && heard.has(key));
     return [...this.#trips.values()].filter((trip) => !isHeard(trip)).map(unheardVehicle);
   }
+}
+
+/** A vehicle on its way to us from another organisation: where it is we are told, not whose it is. */
+function isAnothers(vehicle: Vehicle): boolean {
+  return vehicle.position !== undefined && !vehicle.position.deviceId;
 }
 
 function unheardVehicle(trip: Trip): Vehicle {

@@ -6,6 +6,9 @@ import { Tails } from './tails';
 
 const reducedMotion = window.matchMedia('(prefers-reduced-motion: reduce)');
 
+/** More between two frames is not the drawing's doing: nothing moved, or the tab was hidden. */
+const MAX_FRAME_MS = 250;
+
 /** How long between two drawings, by the size of the fleet: smooth where that is cheap. */
 function frameMs(vehicleCount: number): number {
   if (vehicleCount <= 400) return 100;
@@ -23,6 +26,9 @@ export class FleetLayer {
   #isDirty = false;
   #isBusy = false;
   #lastDrawMs = 0;
+  #lastFrameMs = 0;
+  /** The longest time between two frames lately: what a drawing costs this machine. */
+  #slowestFrameMs = 0;
   #frame = 0;
 
   constructor(map: MapLibreMap) {
@@ -65,10 +71,18 @@ export class FleetLayer {
 
   #tick(): void {
     const nowMs = performance.now();
-    const isDue = nowMs - this.#lastDrawMs >= frameMs(this.#rows.length);
+    const isDue = nowMs - this.#lastDrawMs >= this.#intervalMs(nowMs);
     const isMoving = this.#motion.isMoving(nowMs);
     if (isDue && !this.#isBusy && (this.#isDirty || isMoving)) void this.#draw(nowMs);
     if (this.#isDirty || isMoving) this.#schedule();
+  }
+
+  /** Drawing may take a quarter of the time: the rest is for the list, and for who types. */
+  #intervalMs(nowMs: number): number {
+    const frameTookMs = Math.min(nowMs - this.#lastFrameMs, MAX_FRAME_MS);
+    this.#lastFrameMs = nowMs;
+    this.#slowestFrameMs = Math.max(frameTookMs, this.#slowestFrameMs * 0.98);
+    return Math.max(frameMs(this.#rows.length), 4 * this.#slowestFrameMs);
   }
 
   async #draw(nowMs: number): Promise<void> {
