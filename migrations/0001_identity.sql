@@ -37,12 +37,12 @@ CREATE TABLE memberships (
 CREATE INDEX memberships_user ON memberships (user_id);
 
 ALTER TABLE organisations ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON organisations USING (org_id = waypost_current_org());
+CREATE POLICY own ON organisations USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE memberships ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON memberships USING (org_id = waypost_current_org());
+CREATE POLICY own ON memberships USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_the_organisation ON users FOR SELECT
-    USING (EXISTS (SELECT FROM memberships m WHERE m.user_id = users.id AND m.org_id = waypost_current_org()));
+    USING (EXISTS (SELECT FROM memberships m WHERE m.user_id = users.id AND m.org_id = (SELECT waypost_current_org())));
 
 GRANT USAGE ON SCHEMA public TO waypost_app, waypost_system;
 GRANT SELECT, UPDATE ON organisations TO waypost_app;

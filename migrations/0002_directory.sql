@@ -56,17 +56,17 @@ CREATE TABLE devices (
 );
 CREATE INDEX devices_driver ON devices (org_id, driver_id);
 CREATE INDEX devices_truck ON devices (org_id, truck_id) WHERE truck_id IS NOT NULL;
--- Every node asks "who was revoked in the last seconds", over all organisations.
-CREATE INDEX devices_revoked ON devices (revoked_at) WHERE revoked_at IS NOT NULL;
+-- Every node asks "which of these were withdrawn", over all organisations, without knowing whose they are.
+CREATE INDEX devices_by_id ON devices (id);
 
 ALTER TABLE drivers ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON drivers USING (org_id = waypost_current_org());
+CREATE POLICY own ON drivers USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE trucks ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON trucks USING (org_id = waypost_current_org());
+CREATE POLICY own ON trucks USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON customers USING (org_id = waypost_current_org());
+CREATE POLICY own ON customers USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE devices ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON devices USING (org_id = waypost_current_org());
+CREATE POLICY own ON devices USING (org_id = (SELECT waypost_current_org()));
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON drivers, trucks, customers, devices TO waypost_app, waypost_system;
 

@@ -50,10 +50,10 @@ CREATE TABLE trip_events (
 );
 
 ALTER TABLE trips ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON trips USING (org_id = waypost_current_org());
-CREATE POLICY received ON trips FOR SELECT USING (destination_org_id = waypost_current_org());
+CREATE POLICY own ON trips USING (org_id = (SELECT waypost_current_org()));
+CREATE POLICY received ON trips FOR SELECT USING (destination_org_id = (SELECT waypost_current_org()));
 ALTER TABLE trip_events ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON trip_events USING (org_id = waypost_current_org());
+CREATE POLICY own ON trip_events USING (org_id = (SELECT waypost_current_org()));
 
 GRANT SELECT, INSERT, UPDATE ON trips TO waypost_app, waypost_system;
 GRANT SELECT, INSERT ON trip_events TO waypost_app, waypost_system;

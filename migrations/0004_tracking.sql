@@ -3,7 +3,7 @@
 SET LOCAL lock_timeout = '5s';
 
 -- Ties in recorded_at are broken by who was received first.
-CREATE SEQUENCE fix_receipts AS bigint CACHE 100;
+CREATE SEQUENCE fix_receipts AS bigint;
 
 -- Partitioned by the device's own time, before any repair, since that is what the second unique key holds.
 -- No default partition: a fix for a missing week makes its week (waypost_make_fix_partition).
@@ -81,13 +81,13 @@ CREATE TABLE trip_positions (
 CREATE INDEX positions_vehicle ON positions (org_id, vehicle_id);
 
 ALTER TABLE fixes ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON fixes USING (org_id = waypost_current_org());
+CREATE POLICY own ON fixes USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE fix_keys ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON fix_keys USING (org_id = waypost_current_org());
+CREATE POLICY own ON fix_keys USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE positions ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON positions USING (org_id = waypost_current_org());
+CREATE POLICY own ON positions USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE trip_positions ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON trip_positions USING (org_id = waypost_current_org());
+CREATE POLICY own ON trip_positions USING (org_id = (SELECT waypost_current_org()));
 
 GRANT SELECT ON fixes, positions, trip_positions TO waypost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON fixes, fix_keys, positions, trip_positions TO waypost_system;

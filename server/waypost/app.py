@@ -45,7 +45,9 @@ def build_app(services: Services) -> web.Application:
 
 async def _background(services: Services) -> AsyncIterator[None]:
     """The hub, the publisher and the watch over withdrawn devices; a failure of one is logged and ends the server."""
-    watch = services.devices.watch(services.settings.revocation_poll_s, services.hub.cut_devices)
+    watch = services.devices.watch(
+        services.settings.revocation_poll_s, services.hub.connected_devices, services.hub.cut_devices
+    )
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -17,13 +17,14 @@ from uuid import UUID
 
 import msgspec
 
-from waypost.identity.domain import OrgSettings, TrackingLimits
+from waypost.identity.domain import BadCredentials, OrgSettings, TrackingLimits
+from waypost.identity.service import Identity
 from waypost.kernel.principal import Principal, Role
 from waypost.platform import keyfile
 from waypost.replay.lines import van_names
 from waypost.replay.recordings import Recording, choose
 from waypost.replay.traces import load
-from waypost.settings import Settings
+from waypost.settings import BadSettings, Settings
 from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
 from waypost.wiring import Services, open_services
@@ -33,11 +34,13 @@ RECEIVER = "Msasa Hardware"
 PASSWORD = "waypost-demo"  # noqa: S105 - a demo on loopback; a random one is made when others can reach it
 OWNER_PHONE, DISPATCHER_PHONE, RECEIVER_PHONE = "+263771000001", "+263771000002", "+263771000003"
 SIMULATED_VANS = 25
+RECORDED_VEHICLES = 400
 FEW_ROWS = 30  # a file whose vehicles mostly have fewer fixes shows standing dots
 MAX_GAP_S = 60
 FIX_EVERY_S = 4
 FASTEST_AUTO_SPEED = 60.0  # what the replay chooses at most by itself
 AT_ONCE = 12
+SAVE_EVERY = 48
 EVERY_NTH_IS_RECEIVED = 20
 FIRST = (
     "Tariro",
@@ -107,21 +110,21 @@ class DemoPlan:
 
     traces: Path | None
     speed: float | None
-    vehicles: int
+    vehicles: int | None  # None: as many as suit the source
     private: bool
 
 
 def plan_demo(plan: DemoPlan, folder: Path) -> Demo:
     """Read the traces once to learn which vehicles will drive (blocking: a second or two)."""
     if plan.traces is None:
-        return Demo(plan, folder, [], van_names(SIMULATED_VANS))
+        return Demo(plan, folder, [], van_names(plan.vehicles or SIMULATED_VANS))
     cast = _remembered(plan, folder)
     if cast is None:
         by_file: dict[Path, list[Recording]] = {}
         for recording in load([plan.traces]):
             by_file.setdefault(recording.source, []).append(recording)
         lively = [file for file, found in by_file.items() if median(map(len, found)) >= FEW_ROWS] or list(by_file)
-        chosen = choose([by_file[file] for file in lively], plan.vehicles)
+        chosen = choose([by_file[file] for file in lively], plan.vehicles or RECORDED_VEHICLES)
         cast = Cast(_mark(plan), [str(file) for file in lively], [recording.name for recording in chosen])
     return Demo(plan, folder, [Path(file) for file in cast.files], cast.names, cast)
 
@@ -158,7 +161,12 @@ class Demo:
         if self._file.exists():
             self.state = msgspec.json.decode(self._file.read_bytes(), type=State)
         async with open_services(settings) as services:
+            if self.plan.private and self.state.password == PASSWORD:
+                if self.state.org_id is not None:
+                    raise BadSettings(f"the demo in {self.folder} has a known password: take another --data")
+                self.state.password = secrets.token_urlsafe(12)
             if self.state.org_id is None:
+                self._save()  # the password, before anybody has it
                 await self._people(services)
                 self._save()
             await self._limits(services)
@@ -170,20 +178,24 @@ class Demo:
 
     async def _people(self, services: Services) -> None:
         identity = services.identity
-        if self.plan.private:
-            self.state.password = secrets.token_urlsafe(12)
-        org_id = await identity.add_organisation(ORGANISATION)
-        receiver = await identity.add_organisation(RECEIVER)
-        people = (
-            (org_id, "Tariro Moyo", Role.OWNER, OWNER_PHONE),
-            (org_id, "Rudo Ncube", Role.DISPATCHER, DISPATCHER_PHONE),
-            (receiver, "Simba Banda", Role.VIEWER, RECEIVER_PHONE),
-        )
-        ids = [
-            await identity.add_user(org_id=org, name=name, role=role, password=self.state.password, phone=phone)
-            for org, name, role, phone in people
-        ]
-        self.state.org_id, self.state.receiver_id, self.state.owner_id = org_id, receiver, ids[0]
+        org_id, owner_id = await self._person(identity, "Tariro Moyo", Role.OWNER, OWNER_PHONE, ORGANISATION)
+        await self._person(identity, "Rudo Ncube", Role.DISPATCHER, DISPATCHER_PHONE, org_id)
+        receiver, _ = await self._person(identity, "Simba Banda", Role.VIEWER, RECEIVER_PHONE, RECEIVER)
+        self.state.org_id, self.state.receiver_id, self.state.owner_id = org_id, receiver, owner_id
+
+    async def _person(
+        self, identity: Identity, name: str, role: Role, phone: str, org: UUID | str
+    ) -> tuple[UUID, UUID]:
+        """A person, and their organisation if ``org`` is a new one's name. Who is there since a start that was
+        interrupted is taken as they are.
+        """
+        try:
+            _, user = await identity.sign_in(phone=phone, email=None, password=self.state.password)
+        except BadCredentials:
+            org_id = org if isinstance(org, UUID) else await identity.add_organisation(org)
+            password = self.state.password
+            return org_id, await identity.add_user(org_id=org_id, name=name, role=role, password=password, phone=phone)
+        return user.org_id, user.id
 
     async def _limits(self, services: Services) -> None:
         """A recording that plays N times as fast moves N times as fast: the organisation's limits follow."""
@@ -206,7 +218,11 @@ class Demo:
             async with turns:
                 return await self._vehicle(services, owner, number, name, shops[number % len(shops)])
 
-        self.state.devices += await asyncio.gather(*(one(len(known) + n, name) for n, name in enumerate(new)))
+        for first in range(0, len(new), SAVE_EVERY):
+            some = new[first : first + SAVE_EVERY]
+            number = len(self.state.devices)
+            self.state.devices += await asyncio.gather(*(one(number + n, name) for n, name in enumerate(some)))
+            self._save()
 
     async def _vehicle(self, services: Services, owner: Principal, number: int, name: str, shop: UUID) -> Driven:
         directory, trips = services.directory, services.trips
@@ -232,7 +248,7 @@ class Demo:
         arguments = ["replay", "--url", url, "--devices", str(self.devices_file), "--loop", "--align"]
         if not self.files:
             return [*arguments, "--simulate", str(len(self.names))]
-        arguments += ["--max-gap", str(MAX_GAP_S), "--vehicles", str(self.plan.vehicles)]
+        arguments += ["--max-gap", str(MAX_GAP_S), "--vehicles", str(self.plan.vehicles or RECORDED_VEHICLES)]
         if self.plan.speed is not None:
             arguments += ["--speed", str(self.plan.speed)]
         else:

@@ -59,7 +59,9 @@ def up(
     speed: Annotated[
         float | None, typer.Option(help="Demo: times the recorded speed [default: by file].", min=0.1)
     ] = None,
-    vehicles: Annotated[int, typer.Option(help="Demo: how many vehicles to drive.", min=1, max=2000)] = 400,
+    vehicles: Annotated[
+        int | None, typer.Option(help="Demo: how many vehicles [default: 400 recorded, 25 simulated].", min=1, max=2000)
+    ] = None,
     info: Annotated[Path | None, typer.Option(help="Demo: write address and logins there as JSON when ready.")] = None,
 ) -> None:
     """Start everything: PostgreSQL, Valkey, migrations, server, worker; stop it all with Ctrl-C.
@@ -120,7 +122,7 @@ async def _prepare(settings: Settings, options: Options, stack: EmbeddedStack, p
     if settings.database_url is None:
         await provision(stack.postgres)
         env["WAYPOST_DATABASE_URL"] = stack.database_dsn()
-        owner_url = env["WAYPOST_DATABASE_OWNER_URL"] = stack.database_dsn(user="waypost_owner")
+        owner_url = stack.database_dsn(user="waypost_owner")
     else:
         owner_url = reveal(settings.database_owner_url) or str(reveal(settings.database_url))
     if settings.redis_url is None:
@@ -130,7 +132,7 @@ async def _prepare(settings: Settings, options: Options, stack: EmbeddedStack, p
     await migrations.up(owner_url, login=login, system_login=system_login)
     if settings.signing_key is None:
         env["WAYPOST_SIGNING_KEY_FILE"] = str(keyfile.ensure(options.data / "signing.key"))
-    remember(options.data, env)
+    remember(options.data, {**env, "WAYPOST_DATABASE_OWNER_URL": owner_url})
     return env
 
 

@@ -1,16 +1,15 @@
 """What a device's token opens, and how every node forgets a withdrawn one within five seconds.
 
 A token found valid is remembered for ``REMEMBER_S``, so that a phone's every batch does not cost a look-up. A node
-also asks the database every ``revocation_poll_s`` which devices were withdrawn lately, forgets their tokens, and
-tells its listener (the hub, which cuts their sockets). This needs no Redis.
+also asks the database every ``revocation_poll_s`` which of the devices that it remembers, or that hold a socket here,
+were withdrawn; it forgets their tokens and cuts their sockets. This needs no Redis, and no two clocks that agree.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import UUID
 
 from waypost.directory import storage
@@ -23,7 +22,6 @@ from waypost.platform.telemetry import log
 
 REMEMBER_S = 2.0
 REMEMBER_AT_MOST = 20_000
-LOOK_BACK = timedelta(seconds=60)  # longer than any poll that was held up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +52,27 @@ class Devices:
         while len(self.known) > REMEMBER_AT_MOST:
             self.known.popitem(last=False)
 
-    async def forget_withdrawn(self) -> set[UUID]:
-        """Ask once which devices were withdrawn lately, and forget their tokens."""
+    async def withdrawn_of(self, devices: Iterable[UUID]) -> set[UUID]:
+        """Ask once which of these devices, and of those remembered here, were withdrawn; forget their tokens."""
+        asked = {*devices, *(p.device_id for p, _ in self.known.values() if p.device_id)}
+        if not asked:
+            return set()
         async with self.database.transaction(SYSTEM) as conn:
-            withdrawn = set(await storage.revoked_since(conn, LOOK_BACK))
+            withdrawn = await storage.revoked_of(conn, asked)
         for hashed in [h for h, (principal, _) in self.known.items() if principal.device_id in withdrawn]:
             del self.known[hashed]
         return withdrawn
 
-    async def watch(self, every_s: float, tell: Callable[[set[UUID]], Awaitable[None]]) -> None:
-        """Ask for ever. ``tell`` gets the withdrawn devices, the same ones for as long as they look recent."""
+    async def watch(
+        self, every_s: float, connected: Callable[[], Iterable[UUID]], cut: Callable[[set[UUID]], Awaitable[None]]
+    ) -> None:
+        """Ask for ever, about the devices that are ``connected``; ``cut`` ends what the withdrawn ones hold."""
         while True:
             try:
-                withdrawn = await self.forget_withdrawn()
-                if withdrawn:
-                    await tell(withdrawn)
+                if withdrawn := await self.withdrawn_of(connected()):
+                    await cut(withdrawn)
             except Unavailable:
                 log.warning("revocations_unknown", reason="database away")
+            except Exception:  # noqa: BLE001 - the watch must outlive whatever one look runs into
+                log.exception("revocations_unknown")
             await self.clock.sleep(every_s)

@@ -106,7 +106,7 @@ class Directory:
         """Withdraw a device's token. Every node lets go of it within five seconds (``devices.py``)."""
         principal.require(PLANNERS)
         async with self.database.transaction(principal.org_id) as conn:
-            device = await storage.revoke_device(conn, principal.org_id, device_id, self.clock.now())
+            device = await storage.revoke_device(conn, principal.org_id, device_id)
             if device is None:
                 raise (
                     DeviceRevoked if await storage.device_exists(conn, principal.org_id, device_id) else DeviceNotFound

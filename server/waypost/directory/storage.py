@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from waypost.directory.domain import Device, Driver
@@ -29,7 +29,7 @@ SELECT id, name, driver_id, truck_id, created_at, revoked_at FROM devices
  ORDER BY id LIMIT $3
 """
 REVOKE_DEVICE = """
-UPDATE devices SET revoked_at = $3, version = version + 1
+UPDATE devices SET revoked_at = now(), version = version + 1
  WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL
 RETURNING id, name, driver_id, truck_id, created_at, revoked_at
 """
@@ -43,7 +43,7 @@ PRINCIPAL_BY_HASH = """
 SELECT org_id, id, driver_id, coalesce(truck_id, id) AS vehicle_id FROM devices
  WHERE token_hash = $1 AND revoked_at IS NULL
 """
-REVOKED_SINCE = "SELECT id FROM devices WHERE revoked_at > now() - $1::interval"
+REVOKED_OF = "SELECT id FROM devices WHERE id = ANY($1) AND revoked_at IS NOT NULL"
 
 
 async def add_driver(conn: Connection, org_id: UUID, driver: Driver) -> None:
@@ -91,9 +91,9 @@ async def missing(
     return (row[0], row[1], row[2]) if row else (True, True, True)  # a SELECT without FROM has a row always
 
 
-async def revoke_device(conn: Connection, org_id: UUID, device_id: UUID, now: datetime) -> Device | None:
+async def revoke_device(conn: Connection, org_id: UUID, device_id: UUID) -> Device | None:
     """Withdraw a token; None when there is no such device or it was withdrawn before."""
-    row = await conn.fetchrow(REVOKE_DEVICE, org_id, device_id, now)
+    row = await conn.fetchrow(REVOKE_DEVICE, org_id, device_id)
     return Device(**row) if row else None
 
 
@@ -111,6 +111,6 @@ async def principal_by_token(conn: Connection, token_hash: bytes) -> Principal |
     )
 
 
-async def revoked_since(conn: Connection, window: timedelta) -> Sequence[UUID]:
-    """The devices, of every organisation, whose tokens were withdrawn in the last ``window``."""
-    return [row["id"] for row in await conn.fetch(REVOKED_SINCE, window)]
+async def revoked_of(conn: Connection, devices: Iterable[UUID]) -> set[UUID]:
+    """Those of these devices, of whatever organisation, whose tokens were withdrawn. Needs the system scope."""
+    return {row["id"] for row in await conn.fetch(REVOKED_OF, list(devices))}

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from waypost.directory import domain
-from waypost.platform.codec import NO_NUL, Instant, instant, instant_or_none
+from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=SOME_TEXT)]
 
 
 class NewDriver(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from waypost.kernel.errors import Denied, NotFound, Unauthenticated
 from waypost.kernel.principal import Role
@@ -51,10 +53,10 @@ class OrganisationNotFound(NotFound):
 class TrackingLimits(msgspec.Struct, frozen=True, rename="camel"):
     """What an organisation takes for a plausible fix (DESIGN.md section 4; the defaults are the reference's)."""
 
-    future_s: int = 300  # a fix further ahead of us is rejected as `future`
-    retention_days: int = 365  # an older one as `too_old`
-    max_accuracy_m: float = 200.0  # a less accurate one is flagged `poor_accuracy`
-    max_speed_mps: float = 70.0  # a faster reported speed is taken as unknown
+    future_s: Annotated[int, Meta(ge=0, le=86_400)] = 300  # a fix further ahead of us is rejected as `future`
+    retention_days: Annotated[int, Meta(ge=1, le=36_500)] = 365  # an older one as `too_old`
+    max_accuracy_m: Annotated[float, Meta(gt=0)] = 200.0  # a less accurate one is flagged `poor_accuracy`
+    max_speed_mps: Annotated[float, Meta(gt=0)] = 70.0  # a faster reported speed is taken as unknown
     allow_mock: bool = False  # else a fix that the phone calls mocked is flagged `mock`
 
 

@@ -57,7 +57,7 @@ def parse_limit(text: str | None) -> int:
     """The page size that a query asks for."""
     if text is None:
         return DEFAULT_LIMIT
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_LIMIT:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_LIMIT)) or not 1 <= int(text) <= MAX_LIMIT:
         raise BadLimit
     return int(text)
 

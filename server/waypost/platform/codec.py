@@ -20,6 +20,8 @@ _FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<n
 
 # PostgreSQL keeps no NUL in a text: refused at the edge, by name.
 NO_NUL = r"^[^\x00]*\Z"
+# The same, and not blank.
+SOME_TEXT = r"^[^\x00]*[^\x00\s][^\x00]*\Z"
 
 encode = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical").encode
 
@@ -46,6 +48,8 @@ def convert(value: object, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
+    except UnicodeEncodeError as error:  # half a surrogate pair: Socket.IO's JSON may hold one
+        raise Malformed("A text of the message is no Unicode.") from error
     except RecursionError as error:
         raise Malformed("The message is nested too deeply.") from error
 
@@ -57,6 +61,24 @@ def instant(at: datetime) -> Instant:
 
 def instant_or_none(at: datetime | None) -> Instant | None:
     return instant(at) if at is not None else None
+
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def utc(at: datetime) -> datetime:
+    """A moment that somebody sent, in UTC. ``ValueError`` for one outside 1970-2200, which no plan of ours means."""
+    if not EARLIEST.timestamp() <= at.timestamp() < LATEST.timestamp():
+        raise ValueError("give a moment between 1970 and 2200")
+    return at.astimezone(UTC)
+
+
+def is_storable(text: str) -> bool:
+    """Can PostgreSQL keep it? Not a NUL, and not half a surrogate pair, which a socket's JSON may hold."""
+    try:
+        return "\0" not in text and bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def plain(value: object) -> Any:

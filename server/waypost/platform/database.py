@@ -41,13 +41,24 @@ AWAY = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that has just died under a statement
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.DiskFullError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,
+)
+# The same while connecting: refused logins too, since the server was fit when we started.
+NO_CONNECTION = (
+    *AWAY,
+    asyncpg.InterfaceError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 
 
@@ -87,18 +98,19 @@ class Database:
         exception. ``DatabaseAway`` when the server cannot be reached, is restarting or has no connection to spare.
         """
         pool = self.system_pool if scope is SYSTEM else self.pool
+        connection = await _acquire(pool)
         try:
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                try:
-                    await connection.execute(_begin(scope, snapshot=snapshot))
-                    yield connection
-                    await connection.execute("COMMIT")
-                except BaseException:
-                    await _roll_back(connection)
-                    raise
+            await connection.execute(_begin(scope, snapshot=snapshot))
+            yield connection
+            await connection.execute("COMMIT")
         except AWAY as error:
-            log.warning("database_away", reason=type(error).__name__)
-            raise DatabaseAway from error
+            raise _away(error) from error
+        except asyncpg.InterfaceError as error:
+            if connection.is_closed():
+                raise _away(error) from error
+            raise  # a mistake of ours
+        finally:
+            await _let_go(pool, connection)
 
     async def close(self) -> None:
         """Close what is idle, wait for what is at work."""
@@ -115,12 +127,27 @@ def _begin(scope: UUID | Literal[System.SYSTEM], *, snapshot: bool) -> str:
     return f"BEGIN{mode}; SET LOCAL ROLE waypost_app; SET LOCAL waypost.org = '{UUID(int=scope.int)}'"
 
 
-async def _roll_back(connection: Connection) -> None:
-    """Undo; a connection on which even that fails is thrown away."""
+async def _acquire(pool: Pool) -> Connection:
     try:
-        await connection.execute("ROLLBACK", timeout=ACQUIRE_TIMEOUT_S)
-    except (*AWAY, asyncpg.PostgresError):
+        return await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+    except NO_CONNECTION as error:
+        raise _away(error) from error
+
+
+def _away(error: BaseException) -> DatabaseAway:
+    log.warning("database_away", reason=type(error).__name__)
+    return DatabaseAway()
+
+
+async def _let_go(pool: Pool, connection: Connection) -> None:
+    """Undo what was not committed; a connection on which even that fails is thrown away."""
+    try:
+        if not connection.is_closed() and connection.is_in_transaction():
+            await connection.execute("ROLLBACK", timeout=ACQUIRE_TIMEOUT_S)
+    except (*NO_CONNECTION, asyncpg.PostgresError):
         connection.terminate()
+    finally:
+        await pool.release(connection)  # type: ignore[arg-type]  # what acquire gave
 
 
 async def open_database(url: str, system_url: str | None = None, *, minimum: int = 1, maximum: int = 20) -> Database:

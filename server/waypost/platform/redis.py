@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -19,9 +21,14 @@ class RedisUnusable(AppError):
 
 def open_redis(url: str) -> Redis:
     """A client; connects when it is used. ``RedisUnusable`` when the address is none."""
+    options: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
     try:
         client: Redis = Redis.from_url(
-            url, socket_connect_timeout=CONNECT_TIMEOUT_S, max_connections=MAX_CONNECTIONS, client_name="waypost"
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            max_connections=MAX_CONNECTIONS,
+            client_name="waypost",
+            **options,
         )
     except ValueError as error:
         raise RedisUnusable(f"WAYPOST_REDIS_URL is not an address: {error}") from error

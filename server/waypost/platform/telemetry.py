@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from contextvars import ContextVar
 from typing import TextIO
 
 import structlog
+
+# asyncpg quotes the argument that it could not encode.
+_QUOTED = re.compile(r"(invalid input for query argument \$\d+):.*")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -51,7 +55,7 @@ def configure_logs(level: str, form: str) -> None:
 def _text(exc_info: structlog.typing.ExcInfo) -> str:
     """A traceback without the locals that pretty ones print, and without PostgreSQL's DETAIL, which quotes the row."""
     lines = "".join(traceback.format_exception(*exc_info)).splitlines()
-    return "\n".join(line for line in lines if not line.startswith("DETAIL:"))
+    return "\n".join(_QUOTED.sub(r"\1 …", line) for line in lines if not line.startswith("DETAIL:"))
 
 
 def _traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,22 +27,25 @@ from waypost.realtime.service import Outgoing
 COUNTER_LIFE_S: Final = 7 * 24 * 3600
 ANSWER_TIMEOUT_S: Final = 2.0
 RECONNECT_S: Final = (0.1, 2.0)
+SILENCE_S: Final = 5.0
 CONTROL: Final = "waypost:control"  # keeps the subscriber's connection open while no room is live here
 
-PUBLISH = """
-local e = redis.call('HGET', KEYS[1], 'e')
-if not e then e = ARGV[1]; redis.call('HSET', KEYS[1], 'e', e) end
-local s = redis.call('HINCRBY', KEYS[1], 's', 1)
+# An epoch ends with the server that counted it: one that comes back from an old copy would give numbers out twice.
+_EPOCH = """
+local e, r = unpack(redis.call('HMGET', KEYS[1], 'e', 'r'))
+if not e or r ~= ARGV[3] then
+    e = ARGV[1]
+    redis.call('HSET', KEYS[1], 'e', e, 's', 0, 'r', ARGV[3])
+end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('PUBLISH', KEYS[2], cmsgpack.pack({e, s, ARGV[3], ARGV[4]}))
+"""
+PUBLISH = f"""{_EPOCH}
+local s = redis.call('HINCRBY', KEYS[1], 's', 1 + ARGV[6])
+redis.call('PUBLISH', KEYS[2], cmsgpack.pack({{e, s, ARGV[4], ARGV[5]}}))
 return s
 """
-
-PLACE = """
-local e = redis.call('HGET', KEYS[1], 'e')
-if not e then e = ARGV[1]; redis.call('HSET', KEYS[1], 'e', e, 's', 0) end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-return {e, tonumber(redis.call('HGET', KEYS[1], 's') or 0)}
+PLACE = f"""{_EPOCH}
+return {{e, tonumber(redis.call('HGET', KEYS[1], 's'))}}
 """
 
 
@@ -72,44 +75,39 @@ def _keys(room: str) -> tuple[str, str]:
 class RedisBus:
     """``deliver`` gets every event of the rooms that are subscribed; it must not wait.
 
-    What is published while the subscription is broken does not come later: a room's next ``seq`` shows the gap.
+    What is published while the subscription is broken does not come later: ``resumed`` is called once it stands again.
     """
 
     redis: Redis
     deliver: Callable[[Incoming], None]
+    resumed: Callable[[], None]
     subscribed: dict[str, asyncio.Event] = field(default_factory=dict)
     pubsub: PubSub | None = None
+    server: str | None = None  # the run of the server that we talk to; None: ask
 
     async def send(self, events: list[Outgoing]) -> None:
         """Number the events and publish them, in one pipeline."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S), self.redis.pipeline(transaction=False) as pipe:
-                for event in events:
-                    fresh = secrets.token_hex(8)
-                    pipe.eval(PUBLISH, 2, *_keys(event.room), fresh, COUNTER_LIFE_S, event.event, event.body)  # type: ignore[arg-type]  # redis-py takes bytes and numbers too
-                await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RedisAway from error
+        async with self._answering(), self.redis.pipeline(transaction=False) as pipe:
+            server = await self._server()
+            for event in events:
+                arguments = (secrets.token_hex(8), COUNTER_LIFE_S, server, event.event, event.body, event.skip)
+                pipe.eval(PUBLISH, 2, *_keys(event.room), *arguments)  # type: ignore[arg-type]  # takes bytes and numbers too
+            await pipe.execute()
 
     async def place(self, room: str) -> tuple[str, int]:
         """A room's epoch and the ``seq`` of its last event (0: none yet)."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer: Any = await self.redis.eval(PLACE, 1, _keys(room)[0], secrets.token_hex(8), COUNTER_LIFE_S)  # type: ignore[misc, arg-type]
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RedisAway from error
+        async with self._answering():
+            arguments = (secrets.token_hex(8), COUNTER_LIFE_S, await self._server())
+            answer: Any = await self.redis.eval(PLACE, 1, _keys(room)[0], *arguments)  # type: ignore[misc, arg-type]
         return answer[0].decode(), int(answer[1])
 
     async def subscribe(self, room: str) -> None:
         """Hear a room from now on; returns when Redis has confirmed it, so that nothing later is missed."""
         confirmed = self.subscribed.setdefault(room, asyncio.Event())
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                if self.pubsub is not None and not confirmed.is_set():
-                    await self.pubsub.subscribe(_keys(room)[1])
-                await confirmed.wait()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RedisAway from error
+        async with self._answering():
+            if self.pubsub is not None and not confirmed.is_set():
+                await self.pubsub.subscribe(_keys(room)[1])
+            await confirmed.wait()
 
     async def unsubscribe(self, rooms: Iterable[str]) -> None:
         """Hear these rooms no more."""
@@ -118,13 +116,30 @@ class RedisBus:
             with suppress(RedisError, OSError):  # a broken link is dropped by the listener, with all it heard
                 await self.pubsub.unsubscribe(*gone)
 
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """Redis answers in time, or it is away."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                yield
+        except (RedisError, OSError, TimeoutError) as error:
+            self.server = None  # another may answer next
+            raise RedisAway from error
+
+    async def _server(self) -> str:
+        if self.server is None:
+            info: dict[str, Any] = await self.redis.info("server")
+            self.server = str(info["run_id"])
+        return self.server
+
     async def run(self) -> None:
         """Listen for ever; after a break subscribe anew to all rooms, with a little patience and jitter."""
         while True:
             try:
                 await self._listen()
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, TimeoutError) as error:
                 log.warning("bus_interrupted", reason=type(error).__name__)
+            self.server = None
             for confirmed in self.subscribed.values():
                 confirmed.clear()
             await asyncio.sleep(random.uniform(*RECONNECT_S))  # noqa: S311 - spreads nodes, guards nothing
@@ -136,15 +151,32 @@ class RedisBus:
             try:
                 if self.subscribed:
                     await pubsub.subscribe(*(_keys(room)[1] for room in self.subscribed))
-                async for message in pubsub.listen():
-                    self._hear(message)
+                self.resumed()
+                await self._hear_all(pubsub)
             finally:
                 self.pubsub = None
 
+    async def _hear_all(self, pubsub: PubSub) -> None:
+        """A link that says nothing for a while is asked; one that does not answer is half open, and given up."""
+        asked = False
+        while True:
+            message = await pubsub.get_message(timeout=ANSWER_TIMEOUT_S if asked else SILENCE_S)
+            if message is not None:
+                asked = False
+                self._hear(message)
+            elif asked:
+                raise TimeoutError("the subscription does not answer")
+            else:
+                asked = True
+                await pubsub.ping()
+
     def _hear(self, message: dict[str, Any]) -> None:
-        room = message["channel"].decode().removeprefix("waypost:{").removesuffix("}")
+        room = (message["channel"] or b"").decode(errors="replace").removeprefix("waypost:{").removesuffix("}")
         if message["type"] == "subscribe" and room in self.subscribed:
             self.subscribed[room].set()
         elif message["type"] == "message" and room in self.subscribed:
-            epoch, seq, event, body = msgpack.unpackb(message["data"], raw=True)
-            self.deliver(Incoming(room, epoch.decode(), seq, event.decode(), body))
+            try:
+                epoch, seq, event, body = msgpack.unpackb(message["data"], raw=True)
+                self.deliver(Incoming(room, epoch.decode(), int(seq), event.decode(), body))
+            except (ValueError, TypeError, AttributeError, msgpack.UnpackException):
+                log.warning("bus_message_unreadable", size=len(message["data"]))

@@ -7,27 +7,30 @@ The fast fan-out (one frame, a thousand writes), recovery and slow clients have 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import socketio
 from redis.asyncio import Redis
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from waypost.kernel.errors import AppError, Invalid, NotFound, TooMany, Unauthenticated
+from waypost.kernel.errors import AppError, Invalid, NotFound, TooMany, Unauthenticated, Unavailable
 from waypost.kernel.principal import Principal
 from waypost.platform import codec
 from waypost.platform.telemetry import log
 from waypost.realtime.bus import Incoming, RedisBus
+from waypost.realtime.fanout import SocketJson, StrictServer
 from waypost.realtime.fleet import FleetView
 from waypost.realtime.rooms import RoomIndex
+from waypost.realtime.service import Outgoing
 
 MAX_ROOMS = 128
 MAX_PAYLOAD_BYTES = 1024 * 1024
 INCOMING_EVENTS = 10_000
+CATCH_UP_AGAIN_S = 1.0
 SocketHandler = Callable[[Principal, str, object], Awaitable[msgspec.Struct | dict[str, object]]]
 
 
@@ -61,21 +64,24 @@ class Hub:
 
     redis: Redis
     authenticate: Callable[[str], Awaitable[Principal]]
-    sio: socketio.AsyncServer = field(init=False)
+    sio: StrictServer = field(init=False)
     bus: RedisBus = field(init=False)
     index: RoomIndex = field(default_factory=RoomIndex)
     fleet: FleetView = field(default_factory=FleetView)
     principals: dict[str, Principal] = field(default_factory=dict)
     handlers: dict[str, SocketHandler] = field(default_factory=dict)
     incoming: asyncio.Queue[Incoming] = field(default_factory=lambda: asyncio.Queue(INCOMING_EVENTS))
-    empty_rooms: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    emptied: set[str] = field(default_factory=set)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    last: dict[str, tuple[str, int]] = field(default_factory=dict)  # per live room what its members have heard
+    resumed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         # One event of a connection at a time, in order: a flood waits in the connection's own socket.
-        self.sio = socketio.AsyncServer(
-            async_mode="aiohttp", async_handlers=False, max_http_buffer_size=MAX_PAYLOAD_BYTES
+        self.sio = StrictServer(
+            async_mode="aiohttp", async_handlers=False, max_http_buffer_size=MAX_PAYLOAD_BYTES, json=SocketJson
         )
-        self.bus = RedisBus(self.redis, self._deliver)
+        self.bus = RedisBus(self.redis, self._deliver, self.resumed.set)
         self.sio.on("connect", self._connect)
         self.sio.on("disconnect", self._disconnect)
         self.sio.on("*", self._dispatch)
@@ -90,12 +96,15 @@ class Hub:
             tasks.create_task(self.bus.run())
             tasks.create_task(self._fan_out())
             tasks.create_task(self._leave_empty_rooms())
+            tasks.create_task(self._catch_up())
 
     async def enter(self, sid: str, room: str) -> tuple[str, int]:
         """Put a connection into a room; its epoch and seq, read once it hears the room.
 
         The caller has checked that the principal may.
         """
+        if sid not in self.principals:
+            raise Unauthenticated("The connection has closed.")
         if self.index.count(sid) >= MAX_ROOMS and room not in self.index.rooms.get(sid, ()):
             raise TooManyRooms
         self.index.join(sid, room)
@@ -104,8 +113,20 @@ class Hub:
             if sid not in self.principals:
                 raise Unauthenticated("The connection has closed.")
             await self.sio.enter_room(sid, room)
-            return await self.bus.place(room)
-        except (AppError, ValueError):
+            place = await self.bus.place(room)
+        except BaseException:
+            await self.leave(sid, room)
+            raise
+        self.last.setdefault(room, place)
+        return place
+
+    @asynccontextmanager
+    async def joining(self, sid: str, room: str) -> AsyncIterator[tuple[str, int]]:
+        """``enter``, and out again when the body, which reads the snapshot, fails: a refused join joins nothing."""
+        place = await self.enter(sid, room)
+        try:
+            yield place
+        except BaseException:
             await self.leave(sid, room)
             raise
 
@@ -113,7 +134,11 @@ class Hub:
         """Take a connection out of a room."""
         await self.sio.leave_room(sid, room)
         if self.index.leave(sid, room):
-            self.empty_rooms.put_nowait(room)
+            self._emptied([room])
+
+    def connected_devices(self) -> set[UUID]:
+        """The devices that hold a connection here."""
+        return {principal.device_id for principal in self.principals.values() if principal.device_id}
 
     async def cut_devices(self, devices: set[UUID]) -> None:
         """End the connections of devices whose tokens were withdrawn."""
@@ -141,15 +166,20 @@ class Hub:
         except Exception as error:  # the edge: without an answer the client would wait for its time-out
             log.exception("connect_failed")
             raise Refused("internal-error", refusal(AppError("Something went wrong here."))["error"]) from error
+        if self._is_gone(sid):  # it closed while we looked: nobody would ever tell us again
+            raise Refused("closed", {"code": "closed", "detail": "The connection has closed.", "retry": True})
         self.principals[sid] = principal
         return None
+
+    def _is_gone(self, sid: str) -> bool:
+        connection = self.sio.eio.sockets.get(self.sio.manager.eio_sid_from_sid(sid, "/"))
+        return connection is None or connection.closed or connection.closing
 
     async def _disconnect(self, sid: str, *_reason: object) -> object:
         if self.sio.manager.is_connected(sid, "/"):  # an event of that name: whoever sent it is still in their rooms
             return refusal(UnknownEvent("There is no event 'disconnect'."))
         self.principals.pop(sid, None)
-        for room in self.index.forget(sid):
-            self.empty_rooms.put_nowait(room)
+        self._emptied(self.index.forget(sid))
         return None
 
     async def _dispatch(self, event: str, sid: str = "", *arguments: object) -> object:
@@ -174,13 +204,18 @@ class Hub:
         try:
             self.incoming.put_nowait(incoming)
         except asyncio.QueueFull:
-            log.warning("fan_out_behind", room_kind=incoming.event)  # its members see the gap and join anew
+            log.warning("fan_out_behind", event_name=incoming.event)  # its members see the gap and join anew
 
     async def _fan_out(self) -> None:
         while True:
             incoming = await self.incoming.get()
-            if self.index.is_live(incoming.room):
+            if not self.index.is_live(incoming.room):
+                continue
+            self.last[incoming.room] = (incoming.epoch, incoming.seq)
+            try:
                 await self.sio.emit(incoming.event, self._message(incoming), room=incoming.room)
+            except Exception:  # noqa: BLE001 - one odd message must not silence the node
+                log.exception("fan_out_failed", event_name=incoming.event)
 
     def _message(self, incoming: Incoming) -> dict[str, Any]:
         """The event as clients get it. One whose positions are all old news still goes out: its ``seq`` is counted."""
@@ -189,9 +224,38 @@ class Hub:
             data["positions"] = self.fleet.news(incoming.room, data["positions"])
         return {**data, "epoch": incoming.epoch, "seq": incoming.seq}
 
+    def _emptied(self, rooms: Iterable[str]) -> None:
+        self.emptied.update(rooms)
+        self.wake.set()
+
     async def _leave_empty_rooms(self) -> None:
         while True:
-            room = await self.empty_rooms.get()
-            if not self.index.is_live(room):
+            await self.wake.wait()
+            self.wake.clear()
+            rooms, self.emptied = self.emptied, set()
+            empty = [room for room in rooms if not self.index.is_live(room)]
+            for room in empty:
                 self.fleet.forget(room)
-                await self.bus.unsubscribe([room])
+                self.last.pop(room, None)
+            await self.bus.unsubscribe(empty)
+
+    async def _catch_up(self) -> None:
+        """After the bus was interrupted: rooms that went on without us leave a number out, so that members see it."""
+        while True:
+            await self.resumed.wait()
+            self.resumed.clear()
+            try:
+                for room, heard in list(self.last.items()):
+                    if self.index.is_live(room) and await self.bus.place(room) != heard:
+                        await self.bus.send([_nudge(room)])
+            except Unavailable:
+                self.resumed.set()
+                await asyncio.sleep(CATCH_UP_AGAIN_S)
+
+
+def _nudge(room: str) -> Outgoing:
+    """An event that says nothing but that numbers are missing before it."""
+    if room.endswith(":fleet"):
+        return Outgoing(room, "fleet:positions", b'{"positions":[]}', skip=1)
+    trip_id = room.rpartition(":")[2]
+    return Outgoing(room, "trip:location", f'{{"tripId":"{trip_id}","locations":[]}}'.encode(), skip=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -24,6 +23,8 @@ class RoomIndex:
             return False
         members.discard(sid)
         self.rooms[sid].discard(room)
+        if not self.rooms[sid]:
+            del self.rooms[sid]
         if members:
             return False
         del self.members[room]
@@ -42,7 +43,3 @@ class RoomIndex:
     def count(self, sid: str) -> int:
         """How many rooms a connection is in."""
         return len(self.rooms.get(sid, ()))
-
-    def live(self) -> Iterable[str]:
-        """Every room with a member here."""
-        return list(self.members)

@@ -1,15 +1,15 @@
 """Publishing, without Socket.IO: what the features call once their transaction has committed.
 
-Never waits and never fails the caller: the row is the truth, an event only tells of it. What cannot be handed to
-Redis in time is dropped, counted and logged: a position heals with the vehicle's next fix, a trip's events are read
-back by who joins or asks for them. (Published again by the relay, once there is an outbox.)
+Never waits and never fails the caller: the row is the truth, an event only tells of it. While Redis is away events
+wait in a bounded queue; what does not fit is dropped, counted and logged, and the room's next event leaves a number
+out, so that its members see the gap and join anew.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from waypost.platform.telemetry import log
 
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 200
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 2.0
 
 
 def trip_room(org_id: UUID, trip_id: UUID) -> str:
@@ -41,6 +42,7 @@ class Outgoing:
     room: str
     event: str
     body: bytes
+    skip: int = 0  # numbers to leave out before this event's own
 
 
 class Bus(Protocol):
@@ -56,7 +58,7 @@ class Publisher(Protocol):
 
     def publish(self, room: str, event: str, body: msgspec.Struct) -> None: ...
 
-    def publish_positions(self, room: str, positions: Mapping[UUID, msgspec.Struct]) -> None: ...
+    def publish_position(self, room: str, vehicle_id: UUID, recorded_at: datetime, body: msgspec.Struct) -> None: ...
 
 
 class FleetPositions(msgspec.Struct, rename="camel"):
@@ -73,8 +75,9 @@ class Realtime:
     clock: Clock
     fleet_tick_s: float
     queue: asyncio.Queue[Outgoing] = field(default_factory=lambda: asyncio.Queue(QUEUE_EVENTS))
-    pending: dict[str, dict[UUID, msgspec.Struct]] = field(default_factory=dict)
+    pending: dict[str, dict[UUID, tuple[datetime, msgspec.Struct]]] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    gaps: set[str] = field(default_factory=set)
     dropped: int = 0
 
     def publish(self, room: str, event: str, body: msgspec.Struct) -> None:
@@ -82,11 +85,14 @@ class Realtime:
         try:
             self.queue.put_nowait(Outgoing(room, event, codec.encode(body)))
         except asyncio.QueueFull:
+            self.gaps.add(room)  # as many as there are rooms whose events were dropped
             self._dropped(1, "queue full")
 
-    def publish_positions(self, room: str, positions: Mapping[UUID, msgspec.Struct]) -> None:
-        """Tell a fleet at its next tick; a newer position of a vehicle replaces one that still waits."""
-        self.pending.setdefault(room, {}).update(positions)
+    def publish_position(self, room: str, vehicle_id: UUID, recorded_at: datetime, body: msgspec.Struct) -> None:
+        """Tell a fleet at its next tick; of a vehicle's positions that wait the newest stays."""
+        waiting = self.pending.setdefault(room, {})
+        if vehicle_id not in waiting or waiting[vehicle_id][0] < recorded_at:
+            waiting[vehicle_id] = (recorded_at, body)
         self.wake.set()
 
     async def run(self) -> None:
@@ -101,7 +107,7 @@ class Realtime:
             self.wake.clear()
             pending, self.pending = self.pending, {}
             for room, positions in pending.items():
-                self.publish(room, "fleet:positions", FleetPositions(list(positions.values())))
+                self.publish(room, "fleet:positions", FleetPositions([body for _, body in positions.values()]))
             await self.clock.sleep(self.fleet_tick_s)
 
     async def _send(self) -> None:
@@ -109,10 +115,25 @@ class Realtime:
             batch = [await self.queue.get()]
             while len(batch) < BATCH_EVENTS and not self.queue.empty():
                 batch.append(self.queue.get_nowait())
+            await self._send_at_last([self._with_gap(event) for event in batch])
+
+    async def _send_at_last(self, batch: list[Outgoing]) -> None:
+        """Again and again while Redis is away: meanwhile the queue fills, and its bound decides what is dropped."""
+        wait_s = FIRST_RETRY_S
+        while True:
             try:
-                await self.bus.send(batch)
+                return await self.bus.send(batch)
             except Unavailable:
-                self._dropped(len(batch), "redis away")
+                log.warning("events_wait", count=len(batch) + self.queue.qsize(), reason="redis away")
+                await self.clock.sleep(wait_s)
+                wait_s = min(wait_s * 2, LONGEST_RETRY_S)
+
+    def _with_gap(self, event: Outgoing) -> Outgoing:
+        """The first event of a room after one was dropped leaves a number out, so that its members see the gap."""
+        if event.room not in self.gaps:
+            return event
+        self.gaps.discard(event.room)
+        return replace(event, skip=1)
 
     def _dropped(self, count: int, reason: str) -> None:
         self.dropped += count

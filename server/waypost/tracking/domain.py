@@ -101,6 +101,11 @@ class Fix:
         return self.raw_at, self.latitude_e7, self.longitude_e7
 
     @property
+    def order(self) -> tuple[datetime, datetime]:
+        """By time; those of a fast clock, which all count as now, by the device's own."""
+        return self.recorded_at, self.raw_at
+
+    @property
     def is_good(self) -> bool:
         """Fit for the live view, distance and fences."""
         return not self.flags & DOUBTFUL
@@ -212,7 +217,7 @@ def screen_batch(
 
 def for_receiver(position: Position) -> Position:
     """A position as the receiving organisation sees it: where the van is, not whose phone, driver and truck it is."""
-    return replace(position, device_id=None, driver_id=None, vehicle_name=None)
+    return replace(position, device_id=None, driver_id=None, vehicle_name=None, battery_pct=None)
 
 
 def assign(fixes: Iterable[Fix], runs: Sequence[Run], named: UUID | None) -> list[Fix]:
@@ -228,13 +233,13 @@ def newest(fixes: Iterable[Fix]) -> Fix | None:
     """The newest good one by its own time; of two with one time the one that came first."""
     best: Fix | None = None
     for fix in fixes:
-        if fix.is_good and (best is None or fix.recorded_at > best.recorded_at):
+        if fix.is_good and (best is None or fix.order > best.order):
             best = fix
     return best
 
 
 def parse_time(value: object) -> datetime | None:
-    """A moment (aware, UTC, whole milliseconds) from ISO 8601 text with an offset, or epoch milliseconds; else None."""
+    """A moment (aware, UTC, whole milliseconds) from ISO 8601 text (without an offset: UTC) or epoch ms; else None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):

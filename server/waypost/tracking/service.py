@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 import msgspec
@@ -16,16 +18,16 @@ from msgspec import Meta
 from waypost.identity import service as identity
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Denied
-from waypost.kernel.paging import Page, decode_cursor, page_of
+from waypost.kernel.paging import BadCursor, Page, decode_cursor, page_of
 from waypost.kernel.principal import WATCHERS, Principal
+from waypost.platform import codec
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.realtime.service import Publisher, fleet_room, trip_room
 from waypost.tracking import domain, storage, wire
 from waypost.tracking.domain import Fix, Position, Rejected, Report, TrackFix
-from waypost.tracking.storage import Reporter
+from waypost.tracking.storage import Known, Reporter
 from waypost.trips import service as trips
-from waypost.trips.domain import Run, Status, Trip
-from waypost.trips.storage import Filter
+from waypost.trips.domain import Filter, Run, Status, Trip
 
 MAX_FLEET = 5000
 NEXT_MS = 5000
@@ -36,6 +38,13 @@ class TrackCursor(msgspec.Struct, frozen=True, array_like=True):
 
     recorded_at: Annotated[datetime, Meta(tz=True)]
     receipt: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+    def moment(self) -> datetime:
+        """``BadCursor`` for one beyond all calendars."""
+        try:
+            return codec.utc(self.recorded_at)
+        except ValueError as error:
+            raise BadCursor from error
 
 
 class OnlyDevices(Denied):
@@ -58,22 +67,39 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a transaction wrote: the new fixes with their receipts, and where the device was known to be before."""
+    """What a transaction wrote: the new fixes with their receipts, and what was known before of device and trips."""
 
-    fixes: Sequence[tuple[Fix, int]]
-    position_before: datetime | None
-    vehicle_name: str | None
+    fixes: Sequence[tuple[Fix, int]] = ()
+    known: Known = Known(None, None)  # noqa: RUF009 - frozen
+    trips_at: Mapping[UUID, datetime] = field(default_factory=dict)
+    vehicle_name: str | None = None
 
-    def live(self) -> list[Fix]:
-        """The good fixes that are news, in the order of their own time."""
-        before = self.position_before
-        news = [f for f, _ in self.fixes if f.is_good and (before is None or f.recorded_at > before)]
-        return sorted(news, key=lambda fix: fix.recorded_at)
+    def newest(self) -> Fix | None:
+        """The device's new position, if the batch brought one."""
+        best = domain.newest(fix for fix, _ in self.fixes)
+        return best if best and _is_after(best.recorded_at, self.known.device_at) else None
+
+    def news_of_vehicle(self) -> Fix | None:
+        """The vehicle's new position: another device in it may have been heard of since."""
+        best = self.newest()
+        return best if best and _is_after(best.recorded_at, self.known.vehicle_at) else None
+
+    def news_of_trips(self) -> dict[UUID, list[Fix]]:
+        """The good fixes that each trip's watchers have not been overtaken by, in the order of their own time."""
+        news: dict[UUID, list[Fix]] = defaultdict(list)
+        for fix, _ in sorted(self.fixes, key=lambda stored: stored[0].order):
+            if fix.trip_id is not None and fix.is_good and _is_after(fix.recorded_at, self.trips_at.get(fix.trip_id)):
+                news[fix.trip_id].append(fix)
+        return news
 
     def late(self) -> int:
         """How many came after a newer one of their device."""
-        before = self.position_before
+        before = self.known.device_at
         return sum(before is not None and fix.recorded_at <= before for fix, _ in self.fixes)
+
+
+def _is_after(moment: datetime, known: datetime | None) -> bool:
+    return known is None or moment > known
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +109,7 @@ class Tracking:
     database: Database
     clock: Clock
     publisher: Publisher
+    turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def report(self, principal: Principal, reports: Sequence[Report], trip_id: UUID | None = None) -> Reported:
         """Store a device's batch; returns once it has committed (P1), safe to repeat (P2).
@@ -98,56 +125,59 @@ class Tracking:
             if trip_id is not None:
                 await trips.visible(conn, principal, trip_id)
         fixes, repeats, rejected = domain.screen_batch(reports, now, limits)
-        stored = await self._store(reporter, fixes, now, trip_id) if fixes else Stored([], None, None)
-        live = stored.live()
-        self._publish(reporter, live, now, stored.vehicle_name)
+        stored = await self._store(reporter, fixes, now, trip_id) if fixes else Stored()
+        self._publish(reporter, stored, now)
+        newest = stored.newest()
         return Reported(
             accepted=len(stored.fixes),
             duplicates=len(repeats) + len(fixes) - len(stored.fixes),
             rejected=rejected,
             late=stored.late(),
             flagged=[fix for fix, _ in stored.fixes if fix.flags],
-            latest_at=live[-1].recorded_at if live else stored.position_before,
+            latest_at=newest.recorded_at if newest else stored.known.device_at,
         )
 
     async def _store(self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None) -> Stored:
-        try:
-            return await self._store_once(reporter, fixes, now, trip_id)
-        except asyncpg.CheckViolationError:  # a week without a partition: an old backlog, or the worker was away
-            async with self.database.transaction(SYSTEM) as conn:
-                await storage.make_partitions(conn, (fix.raw_at for fix in fixes))
-            return await self._store_once(reporter, fixes, now, trip_id)
+        """In turns within the process too, so that one phone's crowd of batches cannot hold every connection."""
+        turn = self.turns.setdefault(reporter.device_id, asyncio.Lock())
+        async with turn:
+            try:
+                return await self._store_once(reporter, fixes, now, trip_id)
+            except asyncpg.CheckViolationError:  # a week without a partition: an old backlog, or the worker was away
+                async with self.database.transaction(SYSTEM) as conn:
+                    await storage.make_partitions(conn, (fix.raw_at for fix in fixes))
+                return await self._store_once(reporter, fixes, now, trip_id)
 
     async def _store_once(
         self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None
     ) -> Stored:
         async with self.database.transaction(SYSTEM) as conn:
-            before = await storage.lock_position(conn, reporter)
-            runs = await _runs(conn, reporter, fixes)
-            stored = await storage.add_fixes(conn, reporter, domain.assign(fixes, runs, trip_id), now, before)
+            known = await storage.take_turn(conn, reporter)
+            assigned = domain.assign(fixes, await _runs(conn, reporter, fixes), trip_id)
+            on_trips = {fix.trip_id for fix in assigned if fix.trip_id is not None}
+            trips_at = await storage.known_of_trips(conn, reporter.org_id, on_trips) if on_trips else {}
+            stored = await storage.add_fixes(conn, reporter, assigned, now, known.device_at)
             await _move_positions(conn, reporter, stored, now)
-            return Stored(stored, before, await storage.vehicle_name(conn, reporter))
+            return Stored(stored, known, trips_at, await storage.vehicle_name(conn, reporter))
 
-    def _publish(self, reporter: Reporter, live: Sequence[Fix], now: datetime, vehicle_name: str | None) -> None:
+    def _publish(self, reporter: Reporter, stored: Stored, now: datetime) -> None:
         """Tell the rooms, after the commit (P5): each trip its fixes, each fleet its vehicle's newest."""
-        if not live:
-            return
-        by_trip: dict[UUID, list[Fix]] = defaultdict(list)
-        for fix in live:
-            if fix.trip_id is not None:
-                by_trip[fix.trip_id].append(fix)
-        for trip_id, fixes in by_trip.items():
-            body = wire.TripLocations(trip_id, [wire.location(fix, now) for fix in fixes])
-            for org_id in (reporter.org_id, fixes[0].destination_org_id):
-                if org_id is not None:
-                    self.publisher.publish(trip_room(org_id, trip_id), "trip:location", body)
-        position = _position(reporter, live[-1], now, vehicle_name)
-        self._publish_position(reporter.org_id, position)
-        if live[-1].destination_org_id is not None:
-            self._publish_position(live[-1].destination_org_id, domain.for_receiver(position))
+        for trip_id, fixes in stored.news_of_trips().items():
+            locations = [wire.location(fix, now) for fix in fixes]
+            room = trip_room(reporter.org_id, trip_id)
+            self.publisher.publish(room, "trip:location", wire.TripLocations(trip_id, locations))
+            if (receiver := fixes[0].destination_org_id) is not None:
+                seen = wire.TripLocations(trip_id, [wire.for_receiver(location) for location in locations])
+                self.publisher.publish(trip_room(receiver, trip_id), "trip:location", seen)
+        if (newest := stored.news_of_vehicle()) is not None:
+            position = _position(reporter, newest, now, stored.vehicle_name)
+            self._publish_position(reporter.org_id, position)
+            if newest.destination_org_id is not None:
+                self._publish_position(newest.destination_org_id, domain.for_receiver(position))
 
     def _publish_position(self, org_id: UUID, position: Position) -> None:
-        self.publisher.publish_positions(fleet_room(org_id), {position.vehicle_id: wire.position(position)})
+        body = wire.position(position)
+        self.publisher.publish_position(fleet_room(org_id), position.vehicle_id, position.recorded_at, body)
 
     async def latest(self, principal: Principal, limit: int, cursor: str | None) -> Page[Position]:
         """The newest position of each vehicle; a device or driver gets their own only."""
@@ -175,7 +205,7 @@ class Tracking:
     ) -> Page[TrackFix]:
         """A trip's fixes in the order of their own time."""
         start = decode_cursor(cursor, TrackCursor) if cursor else None
-        after = (start.recorded_at, start.receipt) if start else None
+        after = (start.moment(), start.receipt) if start else None
         async with self.database.transaction(principal.org_id) as conn:
             trip = await trips.visible(conn, principal, trip_id)
         async with self.database.transaction(trip.org_id) as conn:

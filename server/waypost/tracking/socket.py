@@ -34,15 +34,15 @@ class TrackingEvents:
     async def join_trip(self, principal: Principal, sid: str, data: object) -> wire.TripJoined:
         """Room first, snapshot after: what happens between the two comes twice, never not at all."""
         trip = await self.trips.find(principal, codec.convert(data, wire.Join).trip_id)
-        epoch, seq = await self.hub.enter(sid, trip_room(principal.org_id, trip.id))
-        return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), epoch, seq)
+        async with self.hub.joining(sid, trip_room(principal.org_id, trip.id)) as (epoch, seq):
+            return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), epoch, seq)
 
     async def leave_trip(self, principal: Principal, sid: str, data: object) -> dict[str, object]:
-        trip = await self.trips.find(principal, codec.convert(data, wire.Join).trip_id)
-        await self.hub.leave(sid, trip_room(principal.org_id, trip.id))
+        """Also of a trip that one may no longer see: the room is of one's own organisation in any case."""
+        await self.hub.leave(sid, trip_room(principal.org_id, codec.convert(data, wire.Join).trip_id))
         return {}
 
     async def join_fleet(self, principal: Principal, sid: str, _data: object) -> wire.FleetJoined:
         principal.require(WATCHERS)
-        epoch, seq = await self.hub.enter(sid, fleet_room(principal.org_id))
-        return answers.fleet_joined(*await self.tracking.fleet_snapshot(principal), epoch, seq)
+        async with self.hub.joining(sid, fleet_room(principal.org_id)) as (epoch, seq):
+            return answers.fleet_joined(*await self.tracking.fleet_snapshot(principal), epoch, seq)

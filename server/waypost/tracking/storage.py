@@ -14,7 +14,13 @@ from waypost.kernel.principal import Principal
 from waypost.platform.database import Connection
 from waypost.tracking.domain import DOUBTFUL, Fix, Flag, Position, TrackFix
 
-LOCK_POSITION = "SELECT recorded_at FROM positions WHERE org_id = $1 AND device_id = $2 FOR UPDATE"
+# A device without a position has no row to lock, so its batches take turns by a lock on its id.
+TAKE_TURN = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))"
+KNOWN = """
+SELECT (SELECT recorded_at FROM positions WHERE org_id = $1 AND device_id = $2) AS device,
+       (SELECT max(recorded_at) FROM positions WHERE org_id = $1 AND vehicle_id = $3) AS vehicle
+"""
+KNOWN_OF_TRIPS = "SELECT trip_id, recorded_at FROM trip_positions WHERE org_id = $1 AND trip_id = ANY($2)"
 
 # Keys first, then the fixes whose key was fresh: of a key that is known the first fix stays, whatever this one says.
 ADD_FIXES = """
@@ -116,10 +122,25 @@ class Reporter:
         return cls(principal.org_id, principal.device_id, principal.driver_id, principal.vehicle_id)
 
 
-async def lock_position(conn: Connection, reporter: Reporter) -> datetime | None:
-    """The time of the device's newest fix; batches of one device take turns from here to their commit."""
-    found: datetime | None = await conn.fetchval(LOCK_POSITION, reporter.org_id, reporter.device_id)
-    return found
+@dataclass(frozen=True, slots=True)
+class Known:
+    """When a device, and the vehicle it is in, were last known to be somewhere; None: never."""
+
+    device_at: datetime | None
+    vehicle_at: datetime | None
+
+
+async def take_turn(conn: Connection, reporter: Reporter) -> Known:
+    """Batches of one device take turns from here to their commit; where the device and its vehicle were last known."""
+    await conn.execute(TAKE_TURN, str(reporter.device_id))
+    row = await conn.fetchrow(KNOWN, reporter.org_id, reporter.device_id, reporter.vehicle_id)
+    return Known(row["device"], row["vehicle"]) if row else Known(None, None)
+
+
+async def known_of_trips(conn: Connection, org_id: UUID, trips: Iterable[UUID]) -> dict[UUID, datetime]:
+    """The times of these trips' newest good fixes, where they have any."""
+    rows = await conn.fetch(KNOWN_OF_TRIPS, org_id, list(trips))
+    return {row["trip_id"]: row["recorded_at"] for row in rows}
 
 
 async def add_fixes(

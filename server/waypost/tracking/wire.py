@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.kernel.errors import TooLarge
-from waypost.platform.codec import Instant, instant
+from waypost.platform.codec import Instant, instant, is_storable
 from waypost.tracking import domain
 from waypost.tracking.domain import E7, Position, Report, flag_names
 from waypost.trips import wire as trips_wire
@@ -74,7 +74,7 @@ def _report(index: int, item: object, stream: UUID | None) -> Report:
             location = msgspec.json.decode(item, type=Location)
         else:
             location = msgspec.convert(item, Location)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Report(index, malformed=True)
     return Report(
         index=index,
@@ -93,9 +93,14 @@ def _report(index: int, item: object, stream: UUID | None) -> Report:
 
 def _key(location: Location, stream: UUID | None) -> str | None:
     """The client's own key: its number in the stream, or the id that it gave."""
-    if stream is not None and isinstance(location.n, int) and not isinstance(location.n, bool):
+    if (
+        stream is not None
+        and isinstance(location.n, int)
+        and not isinstance(location.n, bool)
+        and 0 <= location.n < 2**63
+    ):
         return f"{stream}:{location.n}"
-    if isinstance(location.id, str) and 0 < len(location.id) <= MAX_KEY_LENGTH and "\0" not in location.id:
+    if isinstance(location.id, str) and 0 < len(location.id) <= MAX_KEY_LENGTH and is_storable(location.id):
         return f"id:{location.id}"
     return None
 
@@ -192,6 +197,11 @@ def location(fix: domain.TrackFix | domain.Fix, received_at: datetime) -> LiveLo
         flags=flag_names(fix.flags),
         late=isinstance(fix, domain.TrackFix) and fix.late,
     )
+
+
+def for_receiver(seen: LiveLocation) -> LiveLocation:
+    """A live fix as the receiving organisation sees it: how full the sender's phone is, is not its business."""
+    return msgspec.structs.replace(seen, battery=None)
 
 
 def tidy(value: float | None) -> float | None:

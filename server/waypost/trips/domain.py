@@ -119,6 +119,14 @@ class Run:
         return self.started_at - grace <= moment and (self.ended_at is None or moment < self.ended_at + grace)
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which trips a list wants; None: any."""
+
+    status: Status | None = None
+    driver_id: UUID | None = None
+
+
 def check_move(move: Move, status: Status) -> None:
     """Raise ``TripMoveRefused``, which names the present status, unless ``status`` allows ``move``."""
     if status not in ALLOWED[move]:
@@ -160,9 +168,10 @@ def event_seen_by(org_id: UUID, trip: Trip, event: TripEvent) -> TripEvent:
 
 
 def run_of(runs: Sequence[Run], moment: datetime, named: UUID | None) -> Run | None:
-    """The trip that a fix of ``moment`` belongs to: the one its batch named, if it ran then (give or take the grace);
-    else the one that was running; else none."""
-    for run in runs:
-        if run.trip_id == named and run.holds(moment, NAMED_TRIP_GRACE):
-            return run
-    return next((run for run in runs if run.holds(moment)), None)
+    """The trip that a fix of ``moment`` belongs to: the one that was running then (of several the one its batch named);
+    else the named one, if it ran within the grace; else none.
+    """
+    running = [run for run in runs if run.holds(moment)]
+    by_name = [run for run in running if run.trip_id == named]
+    near = [run for run in runs if run.trip_id == named and run.holds(moment, NAMED_TRIP_GRACE)]
+    return next(iter([*by_name, *running, *near]), None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 from aiohttp import web
 
 from waypost.platform.web import (
@@ -19,9 +18,8 @@ from waypost.platform.web import (
     reply_page,
 )
 from waypost.trips import wire
-from waypost.trips.domain import Move, Status, TripNotFound
+from waypost.trips.domain import Filter, Move, Status, TripNotFound
 from waypost.trips.service import NewTrip, Trips
-from waypost.trips.storage import Filter
 
 STATUSES: dict[str, Status | None] = {str(status): status for status in Status}
 MOVES = {"start": Move.START, "complete": Move.COMPLETE, "cancel": Move.CANCEL}
@@ -50,7 +48,7 @@ class TripRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         body = await read_body(request, wire.NewTrip)
-        trip = await self.trips.create(request[PRINCIPAL], NewTrip(**msgspec.structs.asdict(body)))
+        trip = await self.trips.create(request[PRINCIPAL], NewTrip(**body.to_domain()))
         return reply(wire.Trip.from_domain(trip), status=201)
 
     async def get(self, request: web.Request) -> web.Response:

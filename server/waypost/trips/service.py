@@ -19,8 +19,7 @@ from waypost.kernel.principal import PLANNERS, Principal
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.realtime.service import Publisher, fleet_room, trip_room
 from waypost.trips import domain, storage, wire
-from waypost.trips.domain import DriverBusy, Move, Run, Status, Trip, TripEvent, TripNotFound, TripWithoutDriver
-from waypost.trips.storage import Filter
+from waypost.trips.domain import DriverBusy, Filter, Move, Run, Status, Trip, TripEvent, TripNotFound, TripWithoutDriver
 
 _BECOMES = {Move.START: Status.STARTED, Move.COMPLETE: Status.COMPLETED, Move.CANCEL: Status.CANCELLED}
 
@@ -138,6 +137,8 @@ class Trips:
                 await storage.set_status(conn, principal.org_id, trip_id, _BECOMES[move], self.clock.now())
                 told = await self._record(conn, principal, trip_id, move, {"reason": reason} if reason else {})
         except asyncpg.UniqueViolationError as error:
+            if error.constraint_name != "trips_one_running":
+                raise
             raise DriverBusy from error
         return self._publish(*told)
 

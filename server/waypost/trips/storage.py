@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from asyncpg import Record
 
 from waypost.kernel.principal import Principal
 from waypost.platform.database import Connection
-from waypost.trips.domain import Run, Status, Trip, TripEvent
+from waypost.trips.domain import Filter, Run, Status, Trip, TripEvent
 
 COLUMNS = """
        t.org_id, t.id, t.reference, t.status, t.created_at, t.updated_at, t.version, t.destination_org_id,
@@ -76,14 +75,6 @@ SELECT id AS trip_id, started_at, coalesce(completed_at, cancelled_at) AS ended_
  ORDER BY started_at DESC LIMIT 100
 """
 ORGANISATION_EXISTS = "SELECT EXISTS (SELECT FROM organisations WHERE org_id = $1)"
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which trips a list wants; None: any."""
-
-    status: Status | None = None
-    driver_id: UUID | None = None
 
 
 async def find(conn: Connection, org_id: UUID, trip_id: UUID) -> Trip | None:

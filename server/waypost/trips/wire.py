@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from waypost.platform.codec import NO_NUL, Instant, instant
+from waypost.kernel.errors import invalid_field
+from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, utc
 from waypost.trips import domain
 
-Reference = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+Reference = Annotated[str, Meta(min_length=1, max_length=100, pattern=SOME_TEXT)]
 Place = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -29,6 +30,10 @@ class NewTrip(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     destination: Place | None = None
     planned_start_at: Moment | None = None
 
+    def to_domain(self) -> dict[str, Any]:
+        """The fields; ``Invalid`` for a moment beyond all plans."""
+        return _checked(msgspec.structs.asdict(self))
+
 
 class TripChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What is to change; null empties a field, one that is left out stays."""
@@ -42,9 +47,19 @@ class TripChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     destination: Place | None | UnsetType = UNSET
     planned_start_at: Moment | None | UnsetType = UNSET
 
-    def to_domain(self) -> dict[str, object]:
+    def to_domain(self) -> dict[str, Any]:
         """The changed columns."""
-        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        return _checked(given)
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    if (at := fields.get("planned_start_at")) is None:
+        return fields
+    try:
+        return {**fields, "planned_start_at": utc(at)}
+    except ValueError as error:
+        raise invalid_field("plannedStartAt", str(error)) from error
 
 
 class Reason(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
