@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -62,7 +62,7 @@ async def test_an_argument_that_is_no_object_is_refused(api: Api, org: Org):
                 assert (event, argument, refused(ack)) == (event, argument, "not-an-object")
 
 
-NO_IDS: list[object] = [None, 7, "", "x", [], {}, True, UNKNOWN_ID + "0", b"x", "\0", "x" * 500_000, DEEP, "\ud800"]
+NO_IDS: list[object] = [None, 7, "", "x", [], {}, True, UNKNOWN_ID + "0", b"x", "\0", "x" * 500_000, DEEP]
 
 
 @pytest.mark.parametrize("event", ["trip:join", "trip:leave"])
@@ -74,10 +74,15 @@ async def test_a_join_without_a_trips_id_names_the_field(api: Api, org: Org, eve
             assert [error["field"] for error in ack["error"]["errors"]] == ["tripId"]
 
 
-@pytest.mark.parametrize("event", ["trip:join", "trip:leave"])
-async def test_an_unknown_trip_is_not_found(api: Api, org: Org, event: str):
+async def test_an_unknown_trip_is_not_found_and_to_leave_it_is_no_fault(api: Api, org: Org):
     async with as_phone(api, org) as (socket, _):
-        assert refused(await socket.call(event, {"tripId": str(uuid4())})) == "trip-not-found"
+        assert refused(await socket.call("trip:join", {"tripId": str(uuid4())})) == "trip-not-found"
+        assert (await socket.call("trip:leave", {"tripId": str(uuid4())}))["ok"] is True
+
+
+async def test_half_a_surrogate_pair_is_a_malformed_text(api: Api, org: Org):
+    async with as_phone(api, org) as (socket, _):
+        assert refused(await socket.call("trip:join", {"tripId": "\ud800"})) == "malformed"
 
 
 async def test_a_since_that_makes_no_sense_is_a_join_from_the_beginning(api: Api, org: Org):
@@ -222,7 +227,7 @@ async def _send_raw(session: aiohttp.ClientSession, api: Api, token: str, packet
         async with asyncio.timeout(10):
             async for message in ws:
                 assert "internal-error" not in str(message.data), packet[:40]
-                if str(message.data).startswith(("439", "41")):
+                if str(message.data).startswith(("439", "41", "1")):
                     break
 
 
@@ -236,18 +241,13 @@ async def test_who_announces_attachments_without_end_is_cut_off(api: Api, org: O
         await ws.receive_str()
         await ws.send_str('45999999-["tracking:ping",{}]')
 
-        async def cut() -> bool:
-            with suppress(ConnectionError):
-                await ws.send_bytes(b"x" * 500_000)
-            with suppress(TimeoutError):
-                await ws.receive(0.01)
-            return ws.closed
-
-        await until(cut, within_s=1)
+        async with asyncio.timeout(5):  # Engine.IO's CLOSE, or the end of the connection itself
+            while not ws.closed and (await ws.receive()).data != "1":
+                pass
 
 
 text = st.text(alphabet=st.characters(codec=None), max_size=20)  # type: ignore[arg-type]  # None: surrogates too
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | text | st.binary(max_size=5) | st.uuids().map(str)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | text | st.uuids().map(str)
 NAMES = [
     "tripId",
     "since",

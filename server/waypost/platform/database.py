@@ -8,7 +8,7 @@ fine): ``waypost_app``, for which row-level security holds with the organisation
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
@@ -106,7 +106,7 @@ class Database:
         except AWAY as error:
             raise _away(error) from error
         except asyncpg.InterfaceError as error:
-            if connection.is_closed():
+            if _is_gone(connection):
                 raise _away(error) from error
             raise  # a mistake of ours
         finally:
@@ -139,13 +139,21 @@ def _away(error: BaseException) -> DatabaseAway:
     return DatabaseAway()
 
 
+def _is_gone(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # it died, and the pool has taken it back already
+        return True
+
+
 async def _let_go(pool: Pool, connection: Connection) -> None:
     """Undo what was not committed; a connection on which even that fails is thrown away."""
     try:
-        if not connection.is_closed() and connection.is_in_transaction():
+        if not _is_gone(connection) and connection.is_in_transaction():
             await connection.execute("ROLLBACK", timeout=ACQUIRE_TIMEOUT_S)
     except (*NO_CONNECTION, asyncpg.PostgresError):
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
     finally:
         await pool.release(connection)  # type: ignore[arg-type]  # what acquire gave
 

@@ -42,6 +42,12 @@ def _nothing(_name: str) -> None:
     """NaN and the infinities are no JSON."""
 
 
+class StrictPacket(socketio.packet.Packet):  # type: ignore[misc]  # the library is untyped
+    """Socket.IO's packet with our reading of JSON. (The server's ``json`` option would reach Engine.IO as well.)"""
+
+    json = SocketJson
+
+
 class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is untyped
     """A malformed packet ends its connection."""
 

@@ -22,7 +22,7 @@ from waypost.kernel.principal import Principal
 from waypost.platform import codec
 from waypost.platform.telemetry import log
 from waypost.realtime.bus import Incoming, RedisBus
-from waypost.realtime.fanout import SocketJson, StrictServer
+from waypost.realtime.fanout import StrictPacket, StrictServer
 from waypost.realtime.fleet import FleetView
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import Outgoing
@@ -79,7 +79,7 @@ class Hub:
     def __post_init__(self) -> None:
         # One event of a connection at a time, in order: a flood waits in the connection's own socket.
         self.sio = StrictServer(
-            async_mode="aiohttp", async_handlers=False, max_http_buffer_size=MAX_PAYLOAD_BYTES, json=SocketJson
+            async_mode="aiohttp", async_handlers=False, max_http_buffer_size=MAX_PAYLOAD_BYTES, serializer=StrictPacket
         )
         self.bus = RedisBus(self.redis, self._deliver, self.resumed.set)
         self.sio.on("connect", self._connect)
