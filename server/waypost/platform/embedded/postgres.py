@@ -15,6 +15,7 @@ from urllib.parse import quote
 import asyncpg
 
 from waypost.platform.embedded.binaries import Binaries
+from waypost.platform.embedded.child import ServerProcess
 from waypost.platform.embedded.errors import EmbeddedError
 from waypost.platform.embedded.folders import Site, private_dir, require_room, write_private
 from waypost.platform.embedded.leftovers import Leftover, answers_signals, command_of, recorded_pid
@@ -43,7 +44,7 @@ def leftover(data_dir: Path) -> Leftover:
     return Leftover(pgdata(data_dir) / "postmaster.pid", (MARK, str(pgdata(data_dir))), Signals.SIGINT)
 
 
-class Postgres:
+class Postgres(ServerProcess):
     """One cluster in ``site.data_dir/postgres``, its superuser the launcher's alone; start and stop may be repeated.
 
     ``durable`` False is for tests: an acknowledged row may be lost with the machine. ``tcp_port`` None listens on the
@@ -64,17 +65,6 @@ class Postgres:
         self.pgdata = pgdata(site.data_dir)
         self.log = ServerLog(site.data_dir / "postgres.log")
         self.initdb_s: float | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Whether the postmaster runs, ready or not."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's process id; None when it does not run."""
-        return self._process.pid if self._process and self.alive else None
 
     async def start(self) -> None:
         """Up and answering queries on return, the cluster made first if there is none. EmbeddedError if it cannot."""

@@ -12,6 +12,7 @@ import redis.asyncio
 import redis.exceptions
 
 from waypost.platform.embedded.binaries import Binaries
+from waypost.platform.embedded.child import ServerProcess
 from waypost.platform.embedded.errors import EmbeddedError
 from waypost.platform.embedded.folders import Site, private_dir, write_private
 from waypost.platform.embedded.leftovers import Leftover
@@ -33,7 +34,7 @@ def leftover(data_dir: Path) -> Leftover:
     return Leftover(data_dir / "valkey" / "valkey.pid", (str(config_file(data_dir)),), Signals.SIGTERM)
 
 
-class Valkey:
+class Valkey(ServerProcess):
     """One server with its files in ``site.data_dir/valkey``; start and stop may be repeated.
 
     ``tcp_port`` None listens on a Unix socket only; else on that port of 127.0.0.1 only, 0 for a free one, with a new
@@ -46,17 +47,6 @@ class Valkey:
         self.folder = site.data_dir / "valkey"
         self.log = ServerLog(site.data_dir / "valkey.log")
         self._password = secrets.token_urlsafe(32)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Whether the server runs, ready or not."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id; None when it does not run."""
-        return self._process.pid if self._process and self.alive else None
 
     async def start(self) -> None:
         """Up, its data read, and answering on return. EmbeddedError if it cannot."""
