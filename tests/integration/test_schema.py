@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +35,7 @@ SELECT t.relname AS table, i.relname AS index, a.attname AS lead
   JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = x.indkey[0]
  WHERE t.relnamespace = 'public'::regnamespace AND x.indnkeyatts > 1
 """
+VERB = re.compile(r"(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 FIRST_COLUMN = "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1"
 
 
@@ -138,3 +141,16 @@ async def test_a_broken_migration_leaves_nothing_of_itself_and_says_why(servers:
             await conn.close()
     finally:
         await servers.drop_database(name)
+
+
+@pytest.mark.parametrize("room", ["identity", "directory", "trips", "tracking"])
+async def test_every_statement_is_one_that_the_schema_understands(services: Services, room: str):
+    storage = importlib.import_module(f"waypost.{room}.storage")
+    statements = {n: text for n, text in vars(storage).items() if n.isupper() and VERB.match(str(text).strip())}
+    assert statements
+    async with services.database.pool.acquire() as conn:
+        await conn.execute("BEGIN; SET LOCAL ROLE waypost_system")
+        for text in statements.values():
+            if text.strip() != storage.__dict__.get("POSITION", "").strip():  # a beginning that others go on with
+                await conn.prepare(text)
+        await conn.execute("ROLLBACK")

@@ -180,7 +180,7 @@ class Tracking:
         self.publisher.publish_position(fleet_room(org_id), position.vehicle_id, position.recorded_at, body)
 
     async def latest(self, principal: Principal, limit: int, cursor: str | None) -> Page[Position]:
-        """The newest position of each vehicle; a device or driver gets their own only."""
+        """The newest position of each vehicle: of all for staff, its own for a device, none for a driver's login."""
         after = decode_cursor(cursor, UUID) if cursor else None
         if not principal.watches_everything and principal.device_id is None:
             return Page([], None)
