@@ -184,5 +184,7 @@ async def _open_pool(url: str, minimum: int, maximum: int) -> Pool:
 
 def brief(error: BaseException) -> str:
     """The first line of an error's text; its kind when it has none. No address of ours with a password in it."""
+    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        return "nothing listens at its address; is it, or the `waypost up` that brings it, running?"
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
