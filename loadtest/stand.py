@@ -20,6 +20,7 @@ import aiohttp
 from waypost.kernel.principal import Principal, Role
 from waypost.platform import migrations
 from waypost.platform.embedded import EmbeddedStack, provision
+from waypost.platform.secretbox import new_key
 from waypost.settings import Settings
 from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
@@ -66,6 +67,7 @@ class Stand:
                 "WAYPOST_DATABASE_URL": stack.database_dsn(),
                 "WAYPOST_REDIS_URL": stack.redis_url(),
                 "WAYPOST_SIGNING_KEY": "a key for measuring, of more than 32 characters",
+                "WAYPOST_ENCRYPTION_KEYS": new_key(),
                 "WAYPOST_LOG_LEVEL": "WARNING",
             }
             stand = cls([], environment)

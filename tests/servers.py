@@ -16,7 +16,10 @@ from waypost.platform import migrations
 from waypost.platform.embedded import EmbeddedStack, provision
 
 TEMPLATE = "waypost_template"
-SIGNING_KEY = "a signing key of the tests, 32 characters and more"
+KEYS = {
+    "WAYPOST_SIGNING_KEY": "a signing key of the tests, 32 characters and more",
+    "WAYPOST_ENCRYPTION_KEYS": "YSBrZXkgb2YgMzIgYnl0ZXMgZm9yIHRlc3RzIG9ubHk=",
+}
 _numbers = count(1)
 
 
@@ -31,7 +34,7 @@ class Servers:
         return {
             "WAYPOST_DATABASE_URL": self.stack.database_dsn(database=database),
             "WAYPOST_REDIS_URL": self.stack.redis_url(),
-            "WAYPOST_SIGNING_KEY": SIGNING_KEY,
+            **KEYS,
             "WAYPOST_POOL_MIN": "1",
         }
 

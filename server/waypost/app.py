@@ -12,12 +12,24 @@ from waypost.directory.http import DirectoryRoutes
 from waypost.identity.http import IdentityRoutes
 from waypost.platform.health import HealthRoutes
 from waypost.platform.pages import Pages
+from waypost.platform.routes import Route
 from waypost.platform.telemetry import log
 from waypost.platform.web import MAX_BODY_BYTES, authentication, problems
 from waypost.tracking.http import TrackingRoutes
 from waypost.tracking.socket import TrackingEvents
 from waypost.trips.http import TripRoutes
 from waypost.wiring import Services
+
+
+def route_table(services: Services) -> list[Route]:
+    """Every route of every feature."""
+    return [
+        *HealthRoutes(services.health).routes(),
+        *IdentityRoutes(services.identity).routes(),
+        *DirectoryRoutes(services.directory).routes(),
+        *TripRoutes(services.trips).routes(),
+        *TrackingRoutes(services.tracking).routes(),
+    ]
 
 
 def build_app(services: Services) -> web.Application:
@@ -27,16 +39,8 @@ def build_app(services: Services) -> web.Application:
         middlewares=[problems, authentication(services.identity.authenticate)],
     )
     services.hub.sio.attach(app)
-    app.add_routes(
-        [
-            *HealthRoutes(services.database, services.redis).routes(),
-            *IdentityRoutes(services.identity).routes(),
-            *DirectoryRoutes(services.directory).routes(),
-            *TripRoutes(services.trips).routes(),
-            *TrackingRoutes(services.tracking).routes(),
-            *Pages().routes(),
-        ]
-    )
+    routes = route_table(services)
+    app.add_routes([route.definition() for route in [*routes, *Pages().routes()]])
     TrackingEvents(services.hub, services.tracking, services.trips).register()
     app.cleanup_ctx.append(lambda _app: _background(services))
     app.on_shutdown.append(lambda _app: services.hub.close())

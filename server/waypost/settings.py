@@ -48,6 +48,13 @@ class Settings(BaseSettings):
             description="Signs access tokens; at least 32 characters, the same on every node. `waypost up` makes one.",
         ),
     ] = None
+    encryption_keys: Annotated[
+        SecretStr | None,
+        Field(
+            description="Encrypt secrets at rest: 32 random bytes in base64 each, divided by commas, the newest first."
+            " `waypost up` makes one."
+        ),
+    ] = None
     host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
     access_token_s: Annotated[int, Field(ge=10, le=86400, description="How long a sign-in lasts, seconds.")] = 900

@@ -30,7 +30,7 @@ from tests.e2e.commands import (
     up,
     waypost,
 )
-from tests.servers import SIGNING_KEY, Servers, folder
+from tests.servers import KEYS, Servers, folder
 from tests.waiting import until
 
 PASSWORD = "correct horse battery"
@@ -240,7 +240,7 @@ async def test_up_uses_the_servers_it_is_given_and_starts_none(place: Path, serv
         assert not (place / "data" / "postgres").exists()
         added = await waypost(
             *("user", "add", "Rudo", "--org", "Rudo's", "--new-org", "--phone", "+263 77 123 4567"),
-            env=clean_environment(env | {"WAYPOST_PASSWORD": PASSWORD, "WAYPOST_SIGNING_KEY": SIGNING_KEY}),
+            env=clean_environment(env | KEYS | {"WAYPOST_PASSWORD": PASSWORD}),
         )
         assert added.status == 0, added
         assert (await sign_in(command.url, PASSWORD, phone="+263771234567"))["user"]["name"] == "Rudo"

@@ -15,7 +15,7 @@ from tests.fakes.clock import NOON, FakeClock
 from waypost.identity.domain import normal_phone
 from waypost.kernel.errors import Malformed
 from waypost.kernel.ids import new_id, uuid7
-from waypost.kernel.paging import BadCursor, BadLimit, decode_cursor, encode_cursor, page_of, parse_limit
+from waypost.kernel.paging import BadCursor, decode_cursor, encode_cursor, page_of
 from waypost.settings import BadSettings, Settings
 
 
@@ -45,17 +45,6 @@ def test_a_forged_cursor_is_refused_or_is_of_the_right_kind(text: str):
 def test_a_cursor_of_another_list_is_refused():
     with pytest.raises(Malformed):
         decode_cursor(encode_cursor("a name"), UUID)
-
-
-@pytest.mark.parametrize(("text", "limit"), [(None, 50), ("1", 1), ("200", 200)])
-def test_a_limit_has_a_default_and_bounds(text: str | None, limit: int):
-    assert parse_limit(text) == limit
-
-
-@pytest.mark.parametrize("text", ["0", "201", "-1", "1.5", "", "ten", "٣", "9" * 5000])
-def test_a_limit_out_of_bounds_is_refused(text: str):
-    with pytest.raises(BadLimit):
-        parse_limit(text)
 
 
 def test_the_exact_last_page_has_no_more():

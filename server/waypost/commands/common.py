@@ -20,7 +20,13 @@ Data = Annotated[
     Path | None, typer.Option(help="Data folder of a running `waypost up` whose database is meant, if none is set.")
 ]
 REMEMBERED = frozenset(
-    {"WAYPOST_DATABASE_URL", "WAYPOST_REDIS_URL", "WAYPOST_SIGNING_KEY_FILE", "WAYPOST_DATABASE_OWNER_URL"}
+    {
+        "WAYPOST_DATABASE_URL",
+        "WAYPOST_REDIS_URL",
+        "WAYPOST_SIGNING_KEY_FILE",
+        "WAYPOST_ENCRYPTION_KEYS_FILE",
+        "WAYPOST_DATABASE_OWNER_URL",
+    }
 )
 FAILED = 1
 BAD_USE = 2

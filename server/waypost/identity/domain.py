@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -79,6 +80,22 @@ class User:
     org_name: str
     role: Role
     driver_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that somebody did."""
+
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    actor_name: str | None
+    action: str
+    subject_kind: str
+    subject_id: UUID | None
+    why: str | None
+    detail: Mapping[str, object]
+    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from waypost.identity import wire
+from waypost.identity.domain import BadCredentials, ChooseOrganisation
 from waypost.identity.service import Identity
-from waypost.platform.web import PRINCIPAL, public, read_body, reply
+from waypost.platform.routes import Cache, Route
+from waypost.platform.web import PRINCIPAL, read_body, reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +19,15 @@ class IdentityRoutes:
 
     identity: Identity
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         return [
-            web.post("/api/v1/auth/login", self.login),
-            web.get("/api/v1/me", self.me),
-        ]
+            Route("POST", "/api/v1/auth/login", self.login, answer=wire.SignedIn, body=wire.Login, public=True,
+                  errors=(BadCredentials, ChooseOrganisation)),
+            Route("GET", "/api/v1/me", self.me, answer=wire.Me, devices=True, cache=Cache.PRIVATE),
+        ]  # fmt: skip
 
-    @public
     async def login(self, request: web.Request) -> web.Response:
+        """Sign in with a phone number or an e-mail address."""
         body = await read_body(request, wire.Login)
         token, user = await self.identity.sign_in(
             phone=body.phone, email=body.email, password=body.password, org_id=body.org_id
@@ -32,6 +35,7 @@ class IdentityRoutes:
         return reply(wire.SignedIn(token, self.identity.access_token_s, wire.User.from_domain(user)))
 
     async def me(self, request: web.Request) -> web.Response:
+        """Who is signed in."""
         principal = request[PRINCIPAL]
         user = await self.identity.me(principal)
         return reply(wire.Me(wire.User.from_domain(user) if user else None, principal.device_id))

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from waypost.identity.domain import OrgSettings, User
+from waypost.identity.domain import AuditEntry, OrgSettings, User
 from waypost.kernel.principal import Role
 from waypost.platform.database import Connection
 
@@ -80,3 +80,31 @@ async def add_user(conn: Connection, user: User, password_hash: str, now: dateti
 def _user(row: Record) -> User:
     values: dict[str, Any] = dict(row)
     return User(**{**values, "role": Role(row["role"])})
+
+
+ADD_AUDIT = """
+INSERT INTO audit_log (org_id, id, at, actor_id, actor_name, action, subject_kind, subject_id, why, detail, request_id)
+VALUES ($1, $2, $3, $4, (SELECT name FROM users WHERE id = $4), $5, $6, $7, $8, $9, $10)
+"""
+LIST_AUDIT = """
+SELECT id, at, actor_id, actor_name, action, subject_kind, subject_id, why, detail, request_id FROM audit_log
+ WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid IS NULL OR subject_id = $3)
+   AND ($4::text IS NULL OR action = $4)
+ ORDER BY id DESC LIMIT $5
+"""
+
+
+async def add_audit(conn: Connection, org_id: UUID, entry: AuditEntry) -> None:
+    """Keep an entry, with the name that its actor has now."""
+    await conn.execute(
+        ADD_AUDIT, org_id, entry.id, entry.at, entry.actor_id, entry.action, entry.subject_kind, entry.subject_id,
+        entry.why, msgspec.json.encode(entry.detail).decode(), entry.request_id,
+    )  # fmt: skip
+
+
+async def list_audit(
+    conn: Connection, org_id: UUID, after: UUID | None, limit: int, *, subject_id: UUID | None, action: str | None
+) -> list[AuditEntry]:
+    """Newest first, ``limit + 1`` of them."""
+    rows = await conn.fetch(LIST_AUDIT, org_id, after, subject_id, action, limit + 1)
+    return [AuditEntry(**{**dict(row), "detail": msgspec.json.decode(row["detail"])}) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 
 class AppError(Exception):
@@ -47,6 +48,12 @@ class Conflict(AppError):
     code = "conflict"
 
 
+class Stale(AppError):
+    """It was changed by somebody else meanwhile; read it again, then decide (`If-Match` names an older version)."""
+
+    code = "stale"
+
+
 class TooLarge(AppError):
     """The request is larger than allowed."""
 
@@ -58,6 +65,18 @@ class TooMany(AppError):
 
     code = "too-many"
     retry = True
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **extra: object,
+    ) -> None:
+        """``retry_after_s``: when the same request may succeed; ``headers``: `RateLimit-*`, where they are known."""
+        super().__init__(detail, **extra)
+        self.retry_after_s, self.headers = retry_after_s, headers
 
 
 class Unavailable(AppError):

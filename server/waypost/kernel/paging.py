@@ -25,12 +25,6 @@ class BadCursor(Malformed):
     code = "bad-cursor"
 
 
-class BadLimit(Malformed):
-    """``limit`` is a whole number from 1 to 200."""
-
-    code = "bad-limit"
-
-
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Rows of a list and the cursor of what follows; None: this was the last page."""
@@ -51,15 +45,6 @@ def decode_cursor(text: str, key_type: type[K]) -> K:
         return msgspec.msgpack.decode(raw, type=key_type)
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         raise BadCursor from error
-
-
-def parse_limit(text: str | None) -> int:
-    """The page size that a query asks for."""
-    if text is None:
-        return DEFAULT_LIMIT
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_LIMIT)) or not 1 <= int(text) <= MAX_LIMIT:
-        raise BadLimit
-    return int(text)
 
 
 def page_of(rows: Sequence[T], limit: int, key: Callable[[T], object]) -> Page[T]:

@@ -86,6 +86,11 @@ def plain(value: object) -> Any:
     return msgspec.to_builtins(value)
 
 
+def complaint(error: msgspec.ValidationError) -> str:
+    """What is wrong, in one line, named by its field."""
+    return _invalid(error).detail
+
+
 def _invalid(error: msgspec.ValidationError) -> Invalid:
     text = str(error)
     match = _AT.match(text)

@@ -7,8 +7,10 @@ fine): ``waypost_app``, for which row-level security holds with the organisation
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
@@ -78,6 +80,35 @@ async def _keep(_connection: object) -> None:
     """Instead of asyncpg's reset on release: no session state is ever made, so there is none to undo."""
 
 
+@dataclass(slots=True)
+class _Unit:
+    """A transaction that the transactions opened below it, in the same task, become a part of."""
+
+    pool: Pool
+    connection: Connection
+    scope: UUID | Literal[System.SYSTEM]
+    task: asyncio.Task[object] | None
+    afterwards: list[Callable[[], None]]
+
+
+_unit: ContextVar[_Unit | None] = ContextVar("unit", default=None)
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Call once the unit of work that is going on has committed, never if it is undone; at once when there is none."""
+    unit = _own_unit()
+    if unit is None:
+        callback()
+    else:
+        unit.afterwards.append(callback)
+
+
+def _own_unit() -> _Unit | None:
+    """The unit of this very task: a child task inherits the variable, but must not share the connection."""
+    unit = _unit.get()
+    return unit if unit is not None and unit.task is asyncio.current_task() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """A pool of connections, and the two scopes that a transaction may have."""
@@ -98,19 +129,29 @@ class Database:
         exception. ``DatabaseAway`` when the server cannot be reached, is restarting or has no connection to spare.
         """
         pool = self.system_pool if scope is SYSTEM else self.pool
-        connection = await _acquire(pool)
-        try:
-            await connection.execute(_begin(scope, snapshot=snapshot))
+        unit = _own_unit()
+        if unit is not None and unit.pool is pool and not snapshot:
+            async with _joined(unit, scope) as connection:
+                yield connection
+            return
+        async with _opened(pool, scope, snapshot=snapshot) as connection:
             yield connection
-            await connection.execute("COMMIT")
-        except AWAY as error:
-            raise _away(error) from error
-        except asyncpg.InterfaceError as error:
-            if _is_gone(connection):
-                raise _away(error) from error
-            raise  # a mistake of ours
-        finally:
-            await _let_go(pool, connection)
+
+    @asynccontextmanager
+    async def unit(self, org_id: UUID) -> AsyncIterator[Connection]:
+        """One transaction around several: those that this task opens meanwhile commit with it or not at all.
+
+        A part that fails is undone by itself (a savepoint); ``after_commit`` waits for the whole.
+        """
+        afterwards: list[Callable[[], None]] = []
+        async with _opened(self.pool, org_id) as connection:
+            token = _unit.set(_Unit(self.pool, connection, org_id, asyncio.current_task(), afterwards))
+            try:
+                yield connection
+            finally:
+                _unit.reset(token)
+        for callback in afterwards:
+            callback()
 
     async def close(self) -> None:
         """Close what is idle, wait for what is at work."""
@@ -119,12 +160,50 @@ class Database:
             await self.system_pool.close()
 
 
+@asynccontextmanager
+async def _opened(
+    pool: Pool, scope: UUID | Literal[System.SYSTEM], *, snapshot: bool = False
+) -> AsyncIterator[Connection]:
+    connection = await _acquire(pool)
+    try:
+        await connection.execute(_begin(scope, snapshot=snapshot))
+        yield connection
+        await connection.execute("COMMIT")
+    except AWAY as error:
+        raise _away(error) from error
+    except asyncpg.InterfaceError as error:
+        if _is_gone(connection):
+            raise _away(error) from error
+        raise  # a mistake of ours
+    finally:
+        await _let_go(pool, connection)
+
+
+@asynccontextmanager
+async def _joined(unit: _Unit, scope: UUID | Literal[System.SYSTEM]) -> AsyncIterator[Connection]:
+    """A part of a unit of work, with a role of its own; undone alone when it fails."""
+    connection, waiting = unit.connection, len(unit.afterwards)
+    await connection.execute(f"SAVEPOINT part; {_become(scope)}")
+    try:
+        yield connection
+    except BaseException:
+        del unit.afterwards[waiting:]
+        if not _is_gone(connection):
+            await connection.execute(f"ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part; {_become(unit.scope)}")
+        raise
+    await connection.execute(f"RELEASE SAVEPOINT part; {_become(unit.scope)}")
+
+
 def _begin(scope: UUID | Literal[System.SYSTEM], *, snapshot: bool) -> str:
     """One round trip: begin, role and organisation. A UUID's text holds nothing that could end a literal."""
     mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else ""
+    return f"BEGIN{mode}; {_become(scope)}"
+
+
+def _become(scope: UUID | Literal[System.SYSTEM]) -> str:
     if scope is SYSTEM:
-        return f"BEGIN{mode}; SET LOCAL ROLE waypost_system"
-    return f"BEGIN{mode}; SET LOCAL ROLE waypost_app; SET LOCAL waypost.org = '{UUID(int=scope.int)}'"
+        return "SET LOCAL ROLE waypost_system"
+    return f"SET LOCAL ROLE waypost_app; SET LOCAL waypost.org = '{UUID(int=scope.int)}'"
 
 
 async def _acquire(pool: Pool) -> Connection:

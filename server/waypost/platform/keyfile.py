@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 KEY_BYTES = 32
 
 
-def ensure(path: Path) -> Path:
+def new_secret() -> str:
+    """Something that nobody guesses."""
+    return secrets.token_hex(KEY_BYTES)
+
+
+def ensure(path: Path, make: Callable[[], str]) -> Path:
     """Make the key file (0600) unless it is there. Whole or not at all, also when two starts race."""
     if not path.exists():
-        draft = _draft(path, secrets.token_hex(KEY_BYTES).encode())
+        draft = _draft(path, make().encode())
         try:
             with suppress(FileExistsError):
                 os.link(draft, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from waypost.platform.web import public
+from waypost.platform.routes import Cache, Handler, Route
 
 WEB = Path(__file__).absolute().parent.parent / "web"
 POLICY = "; ".join(
@@ -44,34 +44,35 @@ class Pages:
 
     folder: Path = WEB
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         return [
-            web.get("/", self.index),
-            web.get("/{name:favicon\\.svg|theme\\.js|[A-Za-z0-9_-]+\\.(?:svg|js|json|txt|webmanifest)}", self.top),
-            web.get("/assets/{name:[A-Za-z0-9._-]+}", self.asset),
+            _page("/", self.index, Cache.NO_CACHE),
+            _page("/{name:[A-Za-z0-9_-]+\\.(?:svg|js|json|txt|webmanifest)}", self.top, Cache.NO_CACHE),
+            _page("/assets/{name:[A-Za-z0-9._-]+}", self.asset, Cache.IMMUTABLE),
         ]
 
-    @public
     async def index(self, _request: web.Request) -> web.StreamResponse:
         if not (self.folder / "index.html").is_file():
             return web.Response(
-                text=NOT_BUILT, content_type="text/html", headers={**HEADERS, "Cache-Control": "no-cache"}
+                text=NOT_BUILT, content_type="text/html", headers={**HEADERS, "Cache-Control": Cache.NO_CACHE.value}
             )
-        return _file(self.folder / "index.html", "no-cache")
+        return _file(self.folder / "index.html", Cache.NO_CACHE)
 
-    @public
     async def top(self, request: web.Request) -> web.StreamResponse:
-        return _file(self.folder / request.match_info["name"], "no-cache")
+        return _file(self.folder / request.match_info["name"], Cache.NO_CACHE)
 
-    @public
     async def asset(self, request: web.Request) -> web.StreamResponse:
-        return _file(self.folder / "assets" / request.match_info["name"], "public, max-age=31536000, immutable")
+        return _file(self.folder / "assets" / request.match_info["name"], Cache.IMMUTABLE)
 
 
-def _file(path: Path, cache: str) -> web.StreamResponse:
+def _page(path: str, handler: Handler, cache: Cache) -> Route:
+    return Route("GET", path, handler, public=True, cache=cache, content_type="text/html", described=False)
+
+
+def _file(path: Path, cache: Cache) -> web.StreamResponse:
     if not path.is_file():
         raise web.HTTPNotFound
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    headers = {**HEADERS, "Cache-Control": cache, "Vary": "Accept-Encoding", "Content-Type": kind}
+    headers = {**HEADERS, "Cache-Control": cache.value, "Vary": "Accept-Encoding", "Content-Type": kind}
     # aiohttp itself picks NAME.gz beside NAME when the client accepts gzip, and answers If-None-Match.
     return web.FileResponse(path, headers=headers)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError, TransferEncodingError
 from aiohttp.typedefs import Handler, Middleware
 
 from waypost.kernel import errors
 from waypost.kernel.errors import AppError
-from waypost.kernel.paging import Page, parse_limit
+from waypost.kernel.paging import Page
 from waypost.kernel.principal import Principal
 from waypost.platform import codec
+from waypost.platform.routes import Route, row_of
 from waypost.platform.telemetry import log, request_id
 
 T = TypeVar("T")
-H = TypeVar("H", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -32,6 +35,7 @@ STATUS: Mapping[type[AppError], int] = {
     errors.Denied: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Stale: 412,
     errors.TooLarge: 413,
     errors.Invalid: 422,
     errors.TooMany: 429,
@@ -67,21 +71,15 @@ class TokenMissing(errors.Unauthenticated):
     code = "token-missing"
 
 
-def public(handler: H) -> H:
-    """Mark a handler that needs nobody signed in."""
-    handler.__dict__["public"] = True
-    return handler
-
-
 def status_of(error: AppError) -> int:
     """The HTTP status of an expected error."""
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
 
 
 def problem(
-    status: int, code: str, detail: str, extra: Mapping[str, object] = {}, *, retry: bool = False
+    status: int, code: str, detail: str, extra: Mapping[str, object] = {}, *, retry_after_s: int | None = None
 ) -> web.Response:
-    """An RFC 9457 answer. ``retry``: say after how many seconds the same request may succeed."""
+    """An RFC 9457 answer. ``retry_after_s``: when the same request may succeed; None: never, as it is."""
     body = {
         **extra,
         "type": f"/problems/{code}",
@@ -93,10 +91,21 @@ def problem(
     }
     response = web.Response(status=status, body=codec.encode(body), content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
-    if retry:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def problem_of(error: AppError) -> web.Response:
+    """The answer to an expected error."""
+    retry_after_s = RETRY_AFTER_S if error.retry else None
+    if isinstance(error, errors.TooMany) and error.retry_after_s is not None:
+        retry_after_s = error.retry_after_s
+    response = problem(status_of(error), error.code, error.detail, error.extra, retry_after_s=retry_after_s)
+    if isinstance(error, errors.TooMany):
+        response.headers.update(error.headers)
     return response
 
 
@@ -122,7 +131,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await handler(request)
     except AppError as error:
-        response = problem(status_of(error), error.code, error.detail, error.extra, retry=error.retry)
+        response = problem_of(error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -141,20 +150,29 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def authentication(authenticate: Authenticate) -> Middleware:
-    """Sign in every request to the API whose handler is not ``public``."""
+    """Sign in who asks for a row of the route table that is not public, and see that it lets their role in."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        route = request.match_info.handler
-        if (
-            request.path.startswith("/api/")
-            and request.match_info.http_exception is None
-            and not getattr(route, "public", False)
-        ):
-            request[PRINCIPAL] = await authenticate(bearer(request))
+        row = row_of(request)
+        if row is not None and not row.public:
+            principal = await authenticate(bearer(request))
+            check_role(row, principal)
+            request[PRINCIPAL] = principal
         return await handler(request)
 
     return middleware
+
+
+def check_role(row: Route, principal: Principal) -> None:
+    """``Denied``, with the words for whom it is, unless the row lets this principal in."""
+    if principal.device_id is not None:
+        if not row.devices:
+            raise errors.Denied("This is for people who sign in, not for a device's token.")
+    elif not row.roles:
+        raise errors.Denied("This is for a device's token.")
+    elif principal.role not in row.roles:
+        raise errors.Denied(f"Your role is {principal.role}; this is for: {', '.join(sorted(row.roles))}.")
 
 
 def bearer(request: web.Request) -> str:
@@ -167,13 +185,17 @@ def bearer(request: web.Request) -> str:
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """The body as ``kind``; compressed ones are inflated up to the limit and no further."""
+    return codec.decode(await raw_body(request), kind)
+
+
+async def raw_body(request: web.Request) -> bytes:
+    """The body as bytes, read once."""
     try:
-        raw = await request.read()
+        return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise BodyTooLarge(limitBytes=MAX_BODY_BYTES) from error
     except (ContentEncodingError, TransferEncodingError, web.RequestPayloadError) as error:
         raise BadEncoding from error
-    return codec.decode(raw, kind)
 
 
 async def read_optional_body(request: web.Request, kind: type[T]) -> T:
@@ -189,28 +211,20 @@ def path_id(request: web.Request, name: str, missing: type[errors.NotFound] = er
         raise missing from None
 
 
-def query_id(request: web.Request, name: str) -> UUID | None:
-    """An optional id in the query."""
-    text = request.query.get(name)
+Q = TypeVar("Q", bound=msgspec.Struct)
+
+
+def read_query(request: web.Request, kind: type[Q]) -> Q:
+    """The query's parameters. ``BadQuery`` names the one that is unknown, twice there or not acceptable."""
+    values = dict(request.query)
+    if len(values) < len(request.query):
+        raise BadQuery("A query parameter is given twice.")
     try:
-        return UUID(text) if text is not None else None
-    except ValueError:
-        raise BadQuery(f"{name} is not an id") from None
-
-
-def query_choice(request: web.Request, name: str, choices: Mapping[str, T], default: T) -> T:
-    """An optional word of the query out of a few."""
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if text not in choices:
-        raise BadQuery(f"{name} is one of {', '.join(choices)}")
-    return choices[text]
-
-
-def paging(request: web.Request) -> tuple[int, str | None]:
-    """The limit and cursor that a list's query asks for."""
-    return parse_limit(request.query.get("limit")), request.query.get("cursor")
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadQuery(codec.complaint(error)) from error
+    except UnicodeEncodeError as error:
+        raise BadQuery("A query parameter is no Unicode text.") from error
 
 
 def reply(value: object, status: int = 200) -> web.Response:
@@ -223,7 +237,53 @@ def reply(value: object, status: int = 200) -> web.Response:
     )
 
 
-def reply_page(page: Page[T], wire: Callable[[T], object]) -> web.Response:
-    """A list: ``{"data", "nextCursor", "hasMore"}``."""
+def reply_page(request: web.Request, page: Page[T], wire: Callable[[T], object]) -> web.Response:
+    """A list: ``{"data", "nextCursor", "hasMore"}``, each row with the fields that the query asks for."""
     data = [wire(row) for row in page.data]
+    if wanted := request.query.get("fields"):
+        data = [_only(row, wanted) for row in data]
     return reply({"data": data, "nextCursor": page.next_cursor, "hasMore": page.next_cursor is not None})
+
+
+def check_fields(row: Route, request: web.Request) -> None:
+    """``BadQuery`` when ``fields`` names one that the rows of this list never have."""
+    wanted = request.query.get("fields")
+    if wanted is None or not row.listing:
+        return
+    known = [field.encode_name for field in msgspec.structs.fields(row.answer)]
+    if unknown := [name for name in wanted.split(",") if name not in known]:
+        raise BadQuery(f"fields: there is no {', '.join(unknown)[:200]}; there are {', '.join(known)}")
+
+
+def _only(row: object, wanted: str) -> dict[str, object]:
+    whole = msgspec.to_builtins(row)
+    return {name: whole[name] for name in wanted.split(",") if name in whole}
+
+
+def reply_versioned(value: object, version: int, status: int = 200) -> web.Response:
+    """JSON with an ETag: the version, and a hash of what the caller sees (names of other things are part of it)."""
+    response = reply(value, status)
+    body = response.body if isinstance(response.body, bytes) else b""
+    response.headers["ETag"] = f'"{version}-{_digest(body)}"'
+    return response
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=9).hexdigest()
+
+
+_ETAG = re.compile(r'^"(\d{1,9})-[0-9a-f]+(?:-gzip)?"$')
+
+
+def if_match(request: web.Request) -> int | None:
+    """The version that a change expects to find, by the ETag in `If-Match`; None: any (also for ``*``).
+
+    ``Stale`` for an ETag that is none of ours or weak: then it is surely not the present one.
+    """
+    text = request.headers.get("If-Match", "*").strip()
+    if text == "*":
+        return None
+    match = _ETAG.match(text)
+    if match is None:
+        raise errors.Stale
+    return int(match[1])

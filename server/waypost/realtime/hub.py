@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from waypost.realtime.bus import Incoming, RedisBus
 from waypost.realtime.fanout import StrictPacket, StrictServer
 from waypost.realtime.fleet import FleetView
 from waypost.realtime.rooms import RoomIndex
-from waypost.realtime.service import Outgoing
+from waypost.realtime.service import Outgoing, staff_room, user_room
 
 MAX_ROOMS = 128
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -51,6 +51,14 @@ class NotAnObject(Invalid):
     """The event's argument is an object."""
 
     code = "not-an-object"
+
+
+def own_rooms(principal: Principal) -> list[str]:
+    """The rooms that a person's connection is in from the beginning: their own and, for staff, the organisation's."""
+    if principal.user_id is None:
+        return []
+    own = user_room(principal.org_id, principal.user_id)
+    return [own, staff_room(principal.org_id)] if principal.watches_everything else [own]
 
 
 def refusal(error: AppError) -> dict[str, object]:
@@ -105,7 +113,8 @@ class Hub:
         """
         if sid not in self.principals:
             raise Unauthenticated("The connection has closed.")
-        if self.index.count(sid) >= MAX_ROOMS and room not in self.index.rooms.get(sid, ()):
+        asked_for = self.index.count(sid) - len(own_rooms(self.principals[sid]))
+        if asked_for >= MAX_ROOMS and room not in self.index.rooms.get(sid, ()):
             raise TooManyRooms
         self.index.join(sid, room)
         try:
@@ -166,10 +175,22 @@ class Hub:
         except Exception as error:  # the edge: without an answer the client would wait for its time-out
             log.exception("connect_failed")
             raise Refused("internal-error", refusal(AppError("Something went wrong here."))["error"]) from error
-        if self._is_gone(sid):  # it closed while we looked: nobody would ever tell us again
-            raise Refused("closed", {"code": "closed", "detail": "The connection has closed.", "retry": True})
         self.principals[sid] = principal
+        await self._enter_own_rooms(sid, principal)
+        if self._is_gone(sid):  # it closed while we looked: nobody would ever tell us again
+            self._forget(sid)
+            raise Refused("closed", {"code": "closed", "detail": "The connection has closed.", "retry": True})
         return None
+
+    async def _enter_own_rooms(self, sid: str, principal: Principal) -> None:
+        """While Redis is away they hear nothing yet: the bus subscribes to every wanted room as it comes back."""
+        rooms = own_rooms(principal)
+        for room in rooms:
+            self.index.join(sid, room)
+            await self.sio.enter_room(sid, room)
+        if rooms:
+            with suppress(Unavailable):
+                await asyncio.gather(*(self.bus.subscribe(room) for room in rooms))
 
     def _is_gone(self, sid: str) -> bool:
         connection = self.sio.eio.sockets.get(self.sio.manager.eio_sid_from_sid(sid, "/"))
@@ -178,9 +199,12 @@ class Hub:
     async def _disconnect(self, sid: str, *_reason: object) -> object:
         if self.sio.manager.is_connected(sid, "/"):  # an event of that name: whoever sent it is still in their rooms
             return refusal(UnknownEvent("There is no event 'disconnect'."))
+        self._forget(sid)
+        return None
+
+    def _forget(self, sid: str) -> None:
         self.principals.pop(sid, None)
         self._emptied(self.index.forget(sid))
-        return None
 
     async def _dispatch(self, event: str, sid: str = "", *arguments: object) -> object:
         try:
@@ -246,11 +270,16 @@ class Hub:
             self.resumed.clear()
             try:
                 for room, heard in list(self.last.items()):
-                    if self.index.is_live(room) and await self.bus.place(room) != heard:
+                    if is_counted(room) and self.index.is_live(room) and await self.bus.place(room) != heard:
                         await self.bus.send([_nudge(room)])
             except Unavailable:
                 self.resumed.set()
                 await asyncio.sleep(CATCH_UP_AGAIN_S)
+
+
+def is_counted(room: str) -> bool:
+    """Do members of this room watch its ``seq``? Those of a trip's and a fleet's do."""
+    return room.endswith(":fleet") or ":trip:" in room
 
 
 def _nudge(room: str) -> Outgoing:

@@ -18,6 +18,7 @@ import msgspec
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.platform import codec
+from waypost.platform.database import after_commit
 from waypost.platform.telemetry import log
 
 QUEUE_EVENTS = 10_000
@@ -33,6 +34,16 @@ def trip_room(org_id: UUID, trip_id: UUID) -> str:
 def fleet_room(org_id: UUID) -> str:
     """The room of an organisation's whole fleet."""
     return f"org:{org_id}:fleet"
+
+
+def staff_room(org_id: UUID) -> str:
+    """Where the organisation's staff hear of what concerns all of them; the hub puts them in as they connect."""
+    return f"org:{org_id}:staff"
+
+
+def user_room(org_id: UUID, user_id: UUID) -> str:
+    """What one person alone hears, on whatever socket; the hub puts them in as they connect."""
+    return f"org:{org_id}:user:{user_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +92,15 @@ class Realtime:
     dropped: int = 0
 
     def publish(self, room: str, event: str, body: msgspec.Struct) -> None:
-        """Tell a room. The order of calls is the order of ``seq``."""
+        """Tell a room, once the unit of work that is going on has committed. The order of calls is that of ``seq``."""
+        outgoing = Outgoing(room, event, codec.encode(body))
+        after_commit(lambda: self._queue(outgoing))
+
+    def _queue(self, outgoing: Outgoing) -> None:
         try:
-            self.queue.put_nowait(Outgoing(room, event, codec.encode(body)))
+            self.queue.put_nowait(outgoing)
         except asyncio.QueueFull:
-            self.gaps.add(room)  # as many as there are rooms whose events were dropped
+            self.gaps.add(outgoing.room)  # as many as there are rooms whose events were dropped
             self._dropped(1, "queue full")
 
     def publish_position(self, room: str, vehicle_id: UUID, recorded_at: datetime, body: msgspec.Struct) -> None:

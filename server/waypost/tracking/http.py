@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from waypost.kernel.errors import NotFound
-from waypost.platform.web import PRINCIPAL, paging, path_id, query_choice, read_body, reply, reply_page
+from waypost.platform.queries import PageQuery
+from waypost.platform.routes import Route
+from waypost.platform.web import PRINCIPAL, path_id, read_body, read_query, reply, reply_page
 from waypost.tracking import answers, wire
 from waypost.tracking.service import Tracking
 from waypost.trips.domain import TripNotFound
-
-YES_NO = {"true": True, "false": False}
 
 
 class NoPositionYet(NotFound):
@@ -27,23 +27,32 @@ class TrackingRoutes:
 
     tracking: Tracking
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         return [
-            web.post("/api/v1/tracking/ping", self.ping),
-            web.get("/api/v1/tracking/latest", self.latest),
-            web.get("/api/v1/tracking/trips/{trip_id}/latest", self.latest_of_trip),
-            web.get("/api/v1/trips/{trip_id}/locations", self.track),
-        ]
+            Route("POST", "/api/v1/tracking/ping", self.ping, answer=wire.Outcomes, body=wire.FixBatch,
+                  roles=frozenset(), devices=True, errors=(TripNotFound,)),
+            Route("GET", "/api/v1/tracking/latest", self.latest, answer=wire.LivePosition, listing=True,
+                  query=PageQuery, devices=True),
+            Route("GET", "/api/v1/tracking/trips/{trip_id}/latest", self.latest_of_trip, answer=wire.LivePosition,
+                  devices=True, errors=(TripNotFound, NoPositionYet)),
+            Route("GET", "/api/v1/trips/{trip_id}/locations", self.track, answer=wire.LiveLocation, listing=True,
+                  query=wire.TrackQuery, devices=True, errors=(TripNotFound,)),
+        ]  # fmt: skip
 
     async def ping(self, request: web.Request) -> web.Response:
+        """Report a batch of fixes; the answer comes once they are stored, with one outcome for each."""
         batch = await read_body(request, wire.FixBatch)
         reported = await self.tracking.report(request[PRINCIPAL], wire.reports_of(batch), batch.trip_id)
         return reply(answers.outcomes(reported))
 
     async def latest(self, request: web.Request) -> web.Response:
-        return reply_page(await self.tracking.latest(request[PRINCIPAL], *paging(request)), wire.position)
+        """The newest good position of each vehicle that you may see."""
+        query = read_query(request, PageQuery)
+        page = await self.tracking.latest(request[PRINCIPAL], query.limit, query.cursor)
+        return reply_page(request, page, wire.position)
 
     async def latest_of_trip(self, request: web.Request) -> web.Response:
+        """The newest good position of a trip."""
         trip_id = path_id(request, "trip_id", TripNotFound)
         position = await self.tracking.latest_of_trip(request[PRINCIPAL], trip_id)
         if position is None:
@@ -51,13 +60,15 @@ class TrackingRoutes:
         return reply(wire.position(position))
 
     async def track(self, request: web.Request) -> web.Response:
+        """The fixes of a trip in the order of their time."""
         trip_id = path_id(request, "trip_id", TripNotFound)
-        query_choice(request, "format", {"json": None}, None)
+        query = read_query(request, wire.TrackQuery)
         page = await self.tracking.track(
             request[PRINCIPAL],
             trip_id,
-            *paging(request),
-            doubtful=query_choice(request, "flagged", YES_NO, default=False),
-            backwards=query_choice(request, "order", {"asc": False, "desc": True}, default=False),
+            query.limit,
+            query.cursor,
+            doubtful=query.flagged,
+            backwards=query.order == "desc",
         )
-        return reply_page(page, lambda fix: wire.location(fix, fix.received_at))
+        return reply_page(request, page, lambda fix: wire.location(fix, fix.received_at))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from waypost.kernel.errors import TooLarge
 from waypost.platform.codec import Instant, instant, is_storable
+from waypost.platform.queries import PageQuery
 from waypost.tracking import domain
 from waypost.tracking.domain import E7, Position, Report, flag_names
 from waypost.trips import wire as trips_wire
@@ -59,6 +60,14 @@ class FixBatchObject(msgspec.Struct, rename="camel"):
     driver_id: Any = None
     stream: UUID | None = None
     sent_at: Any = None
+
+
+class TrackQuery(PageQuery):
+    """``flagged``: doubtful fixes too; ``order``: by their own time."""
+
+    format: Literal["json"] = "json"
+    flagged: bool = False
+    order: Literal["asc", "desc"] = "asc"
 
 
 def reports_of(batch: FixBatch | FixBatchObject) -> list[Report]:

@@ -6,23 +6,28 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from waypost.directory.domain import CustomerNotFound, DriverNotFound, TruckNotFound
+from waypost.identity.domain import OrganisationNotFound
+from waypost.kernel.principal import PLANNERS, Role
+from waypost.platform.queries import PageQuery
+from waypost.platform.routes import Cache, Route
 from waypost.platform.web import (
     PRINCIPAL,
-    paging,
+    if_match,
     path_id,
-    query_choice,
-    query_id,
     read_body,
     read_optional_body,
-    reply,
+    read_query,
     reply_page,
+    reply_versioned,
 )
 from waypost.trips import wire
-from waypost.trips.domain import Filter, Move, Status, TripNotFound
+from waypost.trips.domain import DriverBusy, Filter, Move, Trip, TripMoveRefused, TripNotFound, TripWithoutDriver
 from waypost.trips.service import NewTrip, Trips
 
-STATUSES: dict[str, Status | None] = {str(status): status for status in Status}
-MOVES = {"start": Move.START, "complete": Move.COMPLETE, "cancel": Move.CANCEL}
+PATH = "/api/v1/trips"
+MAY_MOVE = PLANNERS | {Role.DRIVER}
+NAMES = (DriverNotFound, TruckNotFound, CustomerNotFound, OrganisationNotFound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +36,76 @@ class TripRoutes:
 
     trips: Trips
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         return [
-            web.get("/api/v1/trips", self.list_trips),
-            web.post("/api/v1/trips", self.create),
-            web.get("/api/v1/trips/{trip_id}", self.get),
-            web.patch("/api/v1/trips/{trip_id}", self.change),
-            web.post("/api/v1/trips/{trip_id}/{move:start|complete|cancel}", self.move),
-            web.get("/api/v1/trips/{trip_id}/events", self.list_events),
-        ]
+            Route("GET", PATH, self.list_trips, answer=wire.Trip, listing=True, query=wire.TripsQuery, devices=True,
+                  cache=Cache.PRIVATE),
+            Route("POST", PATH, self.create, status=201, answer=wire.Trip, body=wire.NewTrip, roles=PLANNERS,
+                  errors=NAMES, idempotent=True, versioned=True),
+            Route("GET", PATH + "/{trip_id}", self.get, answer=wire.Trip, devices=True, errors=(TripNotFound,),
+                  cache=Cache.PRIVATE, versioned=True),
+            Route("PATCH", PATH + "/{trip_id}", self.change, answer=wire.Trip, body=wire.TripChange, roles=PLANNERS,
+                  errors=(TripNotFound, TripMoveRefused, *NAMES), versioned=True),
+            Route("POST", PATH + "/{trip_id}/start", self.start, answer=wire.Trip, body=wire.Reason, body_optional=True,
+                  roles=MAY_MOVE, devices=True, errors=(TripNotFound, TripMoveRefused, TripWithoutDriver, DriverBusy),
+                  versioned=True),
+            Route("POST", PATH + "/{trip_id}/complete", self.complete, answer=wire.Trip, body=wire.Reason,
+                  body_optional=True, roles=MAY_MOVE, devices=True, errors=(TripNotFound, TripMoveRefused),
+                  versioned=True),
+            Route("POST", PATH + "/{trip_id}/cancel", self.cancel, answer=wire.Trip, body=wire.Reason,
+                  body_optional=True, roles=PLANNERS, errors=(TripNotFound, TripMoveRefused), versioned=True),
+            Route("GET", PATH + "/{trip_id}/events", self.list_events, answer=wire.TripEvent, listing=True,
+                  query=PageQuery, devices=True, errors=(TripNotFound,), cache=Cache.PRIVATE),
+        ]  # fmt: skip
 
     async def list_trips(self, request: web.Request) -> web.Response:
-        wanted = Filter(query_choice(request, "status", STATUSES, None), query_id(request, "driverId"))
-        page = await self.trips.list(request[PRINCIPAL], wanted, *paging(request))
-        return reply_page(page, wire.Trip.from_domain)
+        """The trips that you may see, newest first; a driver's are their own."""
+        query = read_query(request, wire.TripsQuery)
+        wanted = Filter(query.status, query.driver_id)
+        page = await self.trips.list(request[PRINCIPAL], wanted, query.limit, query.cursor)
+        return reply_page(request, page, wire.Trip.from_domain)
 
     async def create(self, request: web.Request) -> web.Response:
+        """Plan a trip."""
         body = await read_body(request, wire.NewTrip)
-        trip = await self.trips.create(request[PRINCIPAL], NewTrip(**body.to_domain()))
-        return reply(wire.Trip.from_domain(trip), status=201)
+        return _reply(await self.trips.create(request[PRINCIPAL], NewTrip(**body.to_domain())), status=201)
 
     async def get(self, request: web.Request) -> web.Response:
-        trip = await self.trips.find(request[PRINCIPAL], path_id(request, "trip_id", TripNotFound))
-        return reply(wire.Trip.from_domain(trip))
+        """One trip."""
+        return _reply(await self.trips.find(request[PRINCIPAL], path_id(request, "trip_id", TripNotFound)))
 
     async def change(self, request: web.Request) -> web.Response:
+        """Change a trip that has not ended; what is fixed once it runs only while it is planned."""
         trip_id = path_id(request, "trip_id", TripNotFound)
         body = await read_body(request, wire.TripChange)
-        return reply(wire.Trip.from_domain(await self.trips.change(request[PRINCIPAL], trip_id, body.to_domain())))
+        expected = if_match(request)
+        return _reply(await self.trips.change(request[PRINCIPAL], trip_id, body.to_domain(), expected=expected))
 
-    async def move(self, request: web.Request) -> web.Response:
+    async def start(self, request: web.Request) -> web.Response:
+        """The driver sets out; one running trip a driver."""
+        return await self._move(request, Move.START)
+
+    async def complete(self, request: web.Request) -> web.Response:
+        """The trip has reached its end."""
+        return await self._move(request, Move.COMPLETE)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Call a trip off."""
+        return await self._move(request, Move.CANCEL)
+
+    async def _move(self, request: web.Request, move: Move) -> web.Response:
         trip_id = path_id(request, "trip_id", TripNotFound)
         body = await read_optional_body(request, wire.Reason)
-        move = MOVES[request.match_info["move"]]
-        return reply(wire.Trip.from_domain(await self.trips.move(request[PRINCIPAL], trip_id, move, body.reason)))
+        expected = if_match(request)
+        return _reply(await self.trips.move(request[PRINCIPAL], trip_id, move, body.reason, expected=expected))
 
     async def list_events(self, request: web.Request) -> web.Response:
+        """What happened on a trip, newest first."""
         trip_id = path_id(request, "trip_id", TripNotFound)
-        page = await self.trips.events(request[PRINCIPAL], trip_id, *paging(request))
-        return reply_page(page, wire.TripEvent.from_domain)
+        query = read_query(request, PageQuery)
+        page = await self.trips.events(request[PRINCIPAL], trip_id, query.limit, query.cursor)
+        return reply_page(request, page, wire.TripEvent.from_domain)
+
+
+def _reply(trip: Trip, status: int = 200) -> web.Response:
+    return reply_versioned(wire.Trip.from_domain(trip), trip.version, status)

@@ -26,7 +26,7 @@ COLUMNS = """
 
 FIND = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.org_id = $1"
 FIND_RECEIVED = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.destination_org_id = $1"
-LOCK = "SELECT status, driver_id FROM trips WHERE org_id = $1 AND id = $2 FOR UPDATE"
+LOCK = "SELECT status, driver_id, version FROM trips WHERE org_id = $1 AND id = $2 FOR UPDATE"
 
 # Two index scans, each in order, then merged: an OR over both columns would read every trip of either.
 LIST = f"""
@@ -83,10 +83,10 @@ async def find(conn: Connection, org_id: UUID, trip_id: UUID) -> Trip | None:
     return _trip(row) if row else None
 
 
-async def lock(conn: Connection, org_id: UUID, trip_id: UUID) -> tuple[Status, UUID | None] | None:
-    """Lock an own trip for a change; its status and driver."""
+async def lock(conn: Connection, org_id: UUID, trip_id: UUID) -> tuple[Status, UUID | None, int] | None:
+    """Lock an own trip for a change; its status, driver and version."""
     row = await conn.fetchrow(LOCK, org_id, trip_id)
-    return (Status(row["status"]), row["driver_id"]) if row else None
+    return (Status(row["status"]), row["driver_id"], row["version"]) if row else None
 
 
 async def list_trips(conn: Connection, org_id: UUID, wanted: Filter, after: UUID | None, limit: int) -> list[Trip]:

@@ -11,11 +11,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from waypost.kernel.errors import invalid_field
 from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, utc
+from waypost.platform.queries import PageQuery
 from waypost.trips import domain
 
 Reference = Annotated[str, Meta(min_length=1, max_length=100, pattern=SOME_TEXT)]
 Place = Annotated[str, Meta(max_length=300, pattern=NO_NUL)]
 Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class TripsQuery(PageQuery):
+    """Which trips a list shows."""
+
+    status: domain.Status | None = None
+    driver_id: UUID | None = None
 
 
 class NewTrip(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

@@ -1,0 +1,71 @@
+"""From where a request comes, past the proxies that we trust and no further."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+ADDRESS: web.RequestKey[str] = web.RequestKey("address", str)
+UNKNOWN = "unknown"  # a Unix socket's peer
+HOME_BITS = 64  # one subscriber has a whole IPv6 network of this size: it counts as one address
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The networks of our own proxies: their word on where a request came from is taken, nobody else's."""
+
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> Proxies:
+        """From addresses and networks divided by commas. ``ValueError`` names the one that is neither."""
+        return cls(tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()))
+
+    def client(self, peer: str | None, forwarded: Iterable[str]) -> str:
+        """The first address, from the right of `X-Forwarded-For`, that is no proxy of ours."""
+        hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+        address = peer or ""
+        while hops and self._trusts(address):
+            address = hops.pop()
+        return _counted(address)
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.networks)
+
+
+def _counted(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return UNKNOWN
+    if parsed.version == 4:  # noqa: PLR2004 - the protocol's own number
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, HOME_BITS), strict=False))
+
+
+def addresses(proxies: Proxies) -> Middleware:
+    """Every request learns where it came from."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[ADDRESS] = proxies.client(request.remote, request.headers.getall("X-Forwarded-For", []))
+        return await handler(request)
+
+    return middleware
+
+
+def client_address(request: web.Request) -> str:
+    """Where the request came from: an IPv4 address, or the /64 of an IPv6 one; "unknown" for a Unix socket."""
+    return request.get(ADDRESS) or _counted(request.remote or "")

@@ -1,0 +1,87 @@
+"""The route table: what each route takes, answers and asks of its caller.
+
+The application, the API's description, the matrix of who may do what and the fuzzing all read this one table, so a
+route cannot be served and left undescribed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from aiohttp import web
+
+from waypost.kernel.errors import AppError
+from waypost.kernel.principal import Role
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+EVERYBODY = frozenset(Role)
+
+
+class Cache(Enum):
+    """What a cache may do with an answer; the value is the header."""
+
+    NO_STORE = "no-store"  # live, or secret
+    PRIVATE = "private, no-cache"  # kept by who asked, and asked after each time by its ETag
+    NO_CACHE = "no-cache"  # the same for everybody, and asked after each time
+    IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row. ``answer`` and ``body``: the msgspec structs of ``wire.py``; ``listing``: a page of ``answer``.
+
+    ``roles``: the people who may call it (whether they may see the thing it names is the service's to say);
+    ``devices``: a device's token may. ``idempotent``: takes ``Idempotency-Key``; ``versioned``: answers an ``ETag`` of
+    the version, and where it changes something takes ``If-Match``; ``costly``: few a minute are allowed.
+    ``errors``: the leaves that its service raises, beside those that follow from the rest of the row.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    answer: Any = None
+    status: int = 200
+    body: Any = None
+    body_optional: bool = False
+    query: Any = None
+    roles: frozenset[Role] = EVERYBODY
+    devices: bool = False
+    public: bool = False
+    errors: tuple[type[AppError], ...] = ()
+    listing: bool = False
+    cache: Cache = Cache.NO_STORE
+    idempotent: bool = False
+    versioned: bool = False
+    costly: bool = False
+    content_type: str = "application/json"
+    other_answers: Mapping[int, Any] = field(default_factory=dict)  # status -> struct of its body, beside ``status``
+    described: bool = True  # False: a page or a file, not a part of the API
+
+    @property
+    def tag(self) -> str:
+        """The area it belongs to: the first word of its path."""
+        parts = self.path.removeprefix("/api/v1").strip("/").split("/")
+        return parts[0] or "pages"
+
+    def definition(self) -> web.RouteDef:
+        """As aiohttp takes it; the handler carries its row."""
+        handler = self.handler
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await handler(request)
+
+        answer.__dict__[_ROW] = self
+        return web.RouteDef(self.method, self.path, answer, {})
+
+
+_ROW = "waypost_route"
+
+
+def row_of(request: web.Request) -> Route | None:
+    """The row that answers ``request``; None for what is not in the table (Socket.IO) or does not exist."""
+    row = getattr(request.match_info.handler, _ROW, None)
+    return row if isinstance(row, Route) else None
