@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long check bench web screens lock clean
+.PHONY: help run test test-long test-pooler check bench web screens lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ test: $(VENV)/.dev web $(VENV)/.js ## every test (browser tests where there is a
 
 test-long: $(VENV)/.dev web $(VENV)/.js ## the same with the long forms of storms, races and soaks
 	@$(BIN)/pytest -m "long or not long" $(ARGS)
+
+test-pooler: $(VENV)/.dev ## the integration tests with a PgBouncer in transaction mode between, where there is one
+	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer > /dev/null || { echo "no pgbouncer here: left out"; exit 0; }; \
+	  $(BIN)/pytest -q --pooler tests/integration $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, imports, unit tests: within a minute
 	@$(BIN)/ruff format --check --quiet .

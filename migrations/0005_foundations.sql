@@ -53,6 +53,7 @@ CREATE TABLE idempotency_keys (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (org_id, caller_id, key)
 );
+COMMENT ON COLUMN idempotency_keys.answer IS 'sealed';
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON idempotency_keys USING (org_id = (SELECT waypost_current_org()));

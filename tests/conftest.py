@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
 
+from tests.described import Described
 from tests.factories import Org, organisation
 from tests.servers import Servers, running_servers
-from waypost.app import build_app
+from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.platform.telemetry import configure_logs
 from waypost.settings import Settings
 from waypost.wiring import Services, open_services
@@ -22,9 +23,13 @@ def _logs() -> None:
     configure_logs("WARNING", "console")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pooler", action="store_true", help="put a PgBouncer in transaction mode before PostgreSQL")
+
+
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    with running_servers() as running:
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+    with running_servers(pooled=request.config.getoption("--pooler")) as running:
         yield running
 
 
@@ -65,6 +70,7 @@ class Api:
     """A caller of one server, signed in with ``token`` or not."""
 
     server: TestServer
+    described: Described = field(repr=False)
     token: str | None = None
 
     async def __call__(self, method: str, path: str, body: object = None, **options: Any) -> Answer:
@@ -80,12 +86,12 @@ class Api:
         ):
             text = await response.read()
             is_json = response.content_type.endswith("json")
-            return Answer(
-                response.status, await response.json(content_type=None) if is_json else text, response.headers
-            )
+            read = await response.json(content_type=None) if is_json else text
+            self.described.check(method, response.url.path, response.status, response.content_type, read)
+            return Answer(response.status, read, response.headers)
 
     def as_(self, token: str | None) -> Api:
-        return Api(self.server, token)
+        return Api(self.server, self.described, token)
 
     @property
     def url(self) -> str:
@@ -95,4 +101,5 @@ class Api:
 @pytest.fixture
 async def api(services: Services, aiohttp_server: Callable[..., Awaitable[TestServer]]) -> Api:
     """A running server over ``services``, nobody signed in."""
-    return Api(await aiohttp_server(build_app(services)))
+    document = DESCRIPTION.document(route_table(services))
+    return Api(await aiohttp_server(build_app(services)), Described.of(document))

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from itertools import count
 from uuid import UUID
 
+from waypost.identity.domain import SignedIn
+from waypost.jobs.domain import Asked
 from waypost.kernel.principal import Principal, Role
 from waypost.trips.domain import Move, Trip
 from waypost.trips.service import NewTrip
-from waypost.wiring import Services
+from waypost.wiring import Services, relay_over
 
 PASSWORD = "correct horse battery"
 _phones = count(263771000100)
@@ -46,8 +48,11 @@ class Org:
 
     async def token(self, phone: str | None = None) -> str:
         """An access token of the owner, or of who signs in with ``phone``."""
-        text, _ = await self.services.identity.sign_in(phone=phone or self.owner_phone, email=None, password=PASSWORD)
-        return text
+        return (await self.session(phone)).access_token
+
+    async def session(self, phone: str | None = None) -> SignedIn:
+        """A session of the owner, or of who signs in with ``phone``."""
+        return await self.services.identity.sign_in(phone=phone or self.owner_phone, email=None, password=PASSWORD)
 
     async def phone(self, *, running: bool = True, in_truck: bool = False, to: UUID | None = None) -> Phone:
         """A driver with a phone; ``running``: on a trip; ``to``: for that organisation."""
@@ -73,3 +78,35 @@ async def organisation(services: Services, name: str = "Harare Haulage") -> Org:
         org_id=org_id, name="Owner", role=Role.OWNER, password=PASSWORD, phone=phone
     )
     return Org(services, org_id, Principal(org_id, Role.OWNER, user_id=user_id), phone)
+
+
+FIRST_OF = {
+    "notification_id": "SELECT id FROM notifications ORDER BY id LIMIT 1",
+    "delivery_id": "SELECT id FROM deliveries ORDER BY id LIMIT 1",
+}
+
+
+async def things(org: Org) -> dict[str, UUID]:
+    """One of everything that an organisation may have, by the name that its id has in a path."""
+    services, owner = org.services, org.owner
+    phone = await org.phone(in_truck=True, running=False)
+    customer = await services.directory.add_customer(owner, name="Chipo", email="chipo@example.com")
+    trip = await services.trips.create(owner, NewTrip(driver_id=phone.driver_id, customer_id=customer))
+    await services.trips.move(owner, trip.id, Move.START)
+    await relay_over(services).expand()
+    invitation, _ = await services.invitations.invite(
+        owner, name="Rudo", phone=f"+{next(_phones)}", role=Role.VIEWER
+    )
+    job = await services.jobs.export(owner, Asked("trips"))
+    async with services.database.transaction(org.org_id) as conn:
+        rows = {name: await conn.fetchval(query) for name, query in FIRST_OF.items()}
+    return rows | {
+        "trip_id": trip.id,
+        "driver_id": phone.driver_id,
+        "device_id": phone.device_id,
+        "truck_id": phone.principal.vehicle_id or phone.device_id,
+        "customer_id": customer,
+        "user_id": owner.user_id or org.org_id,
+        "invitation_id": invitation.id,
+        "job_id": job.id,
+    }

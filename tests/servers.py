@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+from tests.pooler import running_pooler
 from waypost.platform import migrations
 from waypost.platform.embedded import EmbeddedStack, provision
 
@@ -28,11 +30,17 @@ class Servers:
     """Both servers, with a migrated template database."""
 
     stack: EmbeddedStack
+    pooler_port: int | None = None  # of a PgBouncer that stands between
 
     def environment(self, database: str) -> dict[str, str]:
         """The settings of a process that uses ``database``."""
-        return {
-            "WAYPOST_DATABASE_URL": self.stack.database_dsn(database=database),
+        direct = self.stack.database_dsn(database=database)
+        pooled = {
+            "WAYPOST_DATABASE_URL": f"postgres://waypost@127.0.0.1:{self.pooler_port}/{database}?sslmode=disable",
+            "WAYPOST_DATABASE_LISTEN_URL": direct,
+            "WAYPOST_DATABASE_POOLER": "true",
+        }
+        return (pooled if self.pooler_port else {"WAYPOST_DATABASE_URL": direct}) | {
             "WAYPOST_REDIS_URL": self.stack.redis_url(),
             **KEYS,
             "WAYPOST_POOL_MIN": "1",
@@ -68,13 +76,18 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_servers(*, durable: bool = False) -> Iterator[Servers]:
-    """Start both, migrate the template; stop both."""
+def running_servers(*, durable: bool = False, pooled: bool = False) -> Iterator[Servers]:
+    """Start both, migrate the template; stop both. ``pooled``: with a PgBouncer in transaction mode between."""
     with folder() as path:
         stack = EmbeddedStack(path / "data", durable=durable, max_connections=200)
         asyncio.run(_start(stack))
         try:
-            yield Servers(stack)
+            if not pooled:
+                yield Servers(stack)
+                return
+            query = parse_qs(urlsplit(stack.database_dsn()).query)
+            with running_pooler(query["host"][0], int(query["port"][0]), path / "pooler") as port:
+                yield Servers(stack, port)
         finally:
             asyncio.run(stack.stop())
 

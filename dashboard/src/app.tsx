@@ -1,16 +1,23 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ConsoleContext, openConsole, type Console } from './console';
+import { DevicesPage } from './devices/DevicesPage';
 import { Header } from './header/Header';
-import { VehicleList } from './list/VehicleList';
-import { MapPane } from './map/MapPane';
-import { session } from './session/session';
+import { InvitePage } from './invite/InvitePage';
+import { MapPage } from './map/MapPage';
+import { MembersPage } from './members/MembersPage';
+import { useArrival } from './nav/heading';
+import { route } from './nav/route';
+import { UnknownPage } from './nav/UnknownPage';
 import { SignIn } from './session/SignIn';
-import { TripPanel } from './trip/TripPanel';
-import { sheet } from './ui/sheet';
+import { session } from './session/store';
+import { Toast } from './ui/toast';
 
 export function App() {
+  const where = route.value;
+  if (where.page === 'invite') return <InvitePage key={where.token} token={where.token} />;
+  const user = session.value?.user;
   // Only who is signed in matters here: a renewed token must not rebuild the page.
-  return session.value ? <SignedIn key={session.value.user.id} /> : <SignIn />;
+  return user ? <SignedIn key={`${user.id} ${user.orgId}`} /> : <SignIn />;
 }
 
 function SignedIn() {
@@ -26,19 +33,25 @@ function SignedIn() {
   if (!console) return null;
   return (
     <ConsoleContext.Provider value={console}>
-      <Layout console={console} />
+      <Shell />
     </ConsoleContext.Provider>
   );
 }
 
-function Layout({ console }: { console: Console }) {
-  const isOpen = console.view.value.vehicleId !== undefined;
+function Shell() {
+  const where = route.value;
+  useArrival(where.page);
+  // The map's code is loaded with the first visit; from then on the map stays, out of sight, with all that it shows.
+  const wasOnMap = useRef(false);
+  wasOnMap.current ||= where.page === 'map';
   return (
-    <div class="console" data-panel={isOpen ? 'open' : 'closed'} data-sheet={sheet.value}>
+    <div class="shell">
       <Header />
-      <VehicleList />
-      <MapPane />
-      {isOpen && <TripPanel key={console.view.value.vehicleId} />}
+      {wasOnMap.current && <MapPage hidden={where.page !== 'map'} />}
+      {where.page === 'members' && <MembersPage />}
+      {where.page === 'devices' && <DevicesPage filter={where.state} />}
+      {where.page === 'unknown' && <UnknownPage />}
+      <Toast />
     </div>
   );
 }

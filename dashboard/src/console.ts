@@ -7,7 +7,9 @@ import { Connection } from './realtime/connection';
 import { liveness } from './realtime/liveness';
 import { Membership } from './realtime/membership';
 import { endsSession, type FleetJoined } from './realtime/protocol';
-import { refresh, session, sessionEnded } from './session/session';
+import { lookAgain } from './session/call';
+import { renew, sessionEnded } from './session/session';
+import { session } from './session/store';
 import { TripDetail } from './trip/trip-detail';
 import { now } from './ui/clock';
 
@@ -28,10 +30,12 @@ export function openConsole() {
   const fleet = new Fleet();
   const connection = new Connection({
     token: () => session.value?.accessToken,
-    onSessionEnded: () => void continueSession(connection),
-    onTokenExpiring: () => void renewOn(connection),
+    onTokenRefused: (token) => void continueSession(connection, token),
+    onTokenExpiring: () => void renew(),
+    onCut: () => void lookAgain(),
   });
   enterFleet(connection, fleet);
+  void lookAgain(); // the session may be an old one, out of the browser's storage
 
   const view = signal<View>(viewFromSearch(location.search));
   const visible = computed(() => matching(fleet.rows.value, view.value));
@@ -51,8 +55,17 @@ export function openConsole() {
 
   const stops = [
     effect(() =>
-      history.replaceState(null, '', location.pathname + searchWithView(location.search, view.value)),
+      history.replaceState(
+        null,
+        '',
+        location.pathname + searchWithView(location.search, view.value) + location.hash,
+      ),
     ),
+    effect(() => {
+      const token = session.value?.accessToken;
+      // Whoever renewed it, this or another tab: the socket goes on under the newest token.
+      if (token) connection.useToken(token);
+    }),
     effect(() => {
       const id = tripId.value;
       // Untracked: the detail reads its own signals while it opens, and must not open again when they change.
@@ -100,12 +113,8 @@ function enterFleet(connection: Connection, fleet: Fleet): void {
 }
 
 /** The socket was refused for its token: go on with a new one, if there is one to be had. */
-async function continueSession(connection: Connection): Promise<void> {
-  if (!(await refresh())) return sessionEnded();
+async function continueSession(connection: Connection, refused: string | undefined): Promise<void> {
+  if ((await renew(refused)) === 'ended') return sessionEnded();
   // A pause, so that a token refused again and again cannot spin.
-  setTimeout(() => session.value && connection.socket.connect(), RENEWED_WAIT_MS);
-}
-
-async function renewOn(connection: Connection): Promise<void> {
-  if (await refresh()) connection.socket.emit('auth:refresh', { token: session.value?.accessToken });
+  connection.connectIn(RENEWED_WAIT_MS);
 }

@@ -5,20 +5,40 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from importlib.metadata import version
 
 from aiohttp import web
 
+from waypost.directory.guesses import TooManyUnknown
 from waypost.directory.http import DirectoryRoutes
+from waypost.directory.http_devices import DeviceRoutes
+from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
+from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
+from waypost.notifications.dev_page import DevOutbox
+from waypost.notifications.domain import ChannelName
+from waypost.notifications.http import NotificationRoutes, TripLookup
+from waypost.platform.addresses import Proxies, addresses
+from waypost.platform.caching import caching
+from waypost.platform.docs import DocsRoutes
+from waypost.platform.gate import Rates, known_queries, rate_limits
+from waypost.jobs.http import JobRoutes
 from waypost.platform.health import HealthRoutes
+from waypost.platform.idempotency import idempotency
+from waypost.platform.metrics import MetricsRoutes, measured
+from waypost.platform.openapi import Description
 from waypost.platform.pages import Pages
 from waypost.platform.routes import Route
 from waypost.platform.telemetry import log
 from waypost.platform.web import MAX_BODY_BYTES, authentication, problems
 from waypost.tracking.http import TrackingRoutes
 from waypost.tracking.socket import TrackingEvents
+from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes
-from waypost.wiring import Services
+from waypost.wiring import Services, offered
+
+
+DESCRIPTION = Description("Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown))
 
 
 def route_table(services: Services) -> list[Route]:
@@ -26,9 +46,16 @@ def route_table(services: Services) -> list[Route]:
     return [
         *HealthRoutes(services.health).routes(),
         *IdentityRoutes(services.identity).routes(),
+        *OrganisationRoutes(services.organisations, services.audit).routes(),
+        *MemberRoutes(services.members).routes(),
+        *InvitationRoutes(services.invitations, services.settings.public_url).routes(),
         *DirectoryRoutes(services.directory).routes(),
+        *DeviceRoutes(services.directory.devices, services.settings.public_url).routes(),
         *TripRoutes(services.trips).routes(),
         *TrackingRoutes(services.tracking).routes(),
+        *NotificationRoutes(services.notifications, TripLookup(services.trips.find, TripNotFound)).routes(),
+        *JobRoutes(services.jobs).routes(),
+        *MetricsRoutes(services.metrics, _metrics_token(services)).routes(),
     ]
 
 
@@ -36,21 +63,55 @@ def build_app(services: Services) -> web.Application:
     """All routes and socket events over ``services``, which the caller opens and closes."""
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[problems, authentication(services.identity.authenticate)],
+        middlewares=[
+            measured(services.metrics),
+            problems,
+            addresses(Proxies.of(services.settings.trusted_proxies)),
+            authentication(services.identity.authenticate),
+            rate_limits(services.limiter, _rates(services)),
+            known_queries,
+            caching,
+            idempotency(services.database, services.box, services.clock),
+        ],
     )
     services.hub.sio.attach(app)
     routes = route_table(services)
-    app.add_routes([route.definition() for route in [*routes, *Pages().routes()]])
+    docs = DocsRoutes(DESCRIPTION, routes).routes()
+    app.add_routes([route.definition() for route in [*routes, *docs, *_pages(services)]])
     TrackingEvents(services.hub, services.tracking, services.trips).register()
     app.cleanup_ctx.append(lambda _app: _background(services))
     app.on_shutdown.append(lambda _app: services.hub.close())
     return app
 
 
+def _pages(services: Services) -> list[Route]:
+    """What is no part of the API. The developer's page only where its channel is on."""
+    pages = Pages().routes()
+    if ChannelName.CONSOLE in offered(services.settings):
+        pages += DevOutbox(services.notifications).routes()
+    return pages
+
+
+def _metrics_token(services: Services) -> str | None:
+    secret = services.settings.metrics_token
+    return secret.get_secret_value() if secret is not None else None
+
+
+def _rates(services: Services) -> Rates:
+    settings = services.settings
+    return Rates(
+        person=settings.rate_person,
+        organisation=settings.rate_organisation,
+        address=settings.rate_address,
+        costly=settings.rate_costly,
+        free=settings.rate_free_roles,
+    )
+
+
 async def _background(services: Services) -> AsyncIterator[None]:
-    """The hub, the publisher and the watch over withdrawn devices; a failure of one is logged and ends the server."""
-    watch = services.devices.watch(
-        services.settings.revocation_poll_s, services.hub.connected_devices, services.hub.cut_devices
+    """The hub, the publisher and the watch over who is connected; a failure of one is logged and ends the server."""
+    watch = services.watch.run(
+        services.settings.revocation_poll_s, services.hub.connected, services.hub.cut
     )
 
     async def run() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from waypost.commands import doctor, migrate, serve, up, user
+from waypost.commands import check_config, doctor, export, migrate, relay, secrets, serve, token, up, user
 from waypost.replay import command as replay
 
 app = typer.Typer(
@@ -17,9 +17,14 @@ app = typer.Typer(
 )
 up.register(app)
 serve.register(app)
+relay.register(app)
 migrate.register(app)
+check_config.register(app)
 user.register(app)
+token.register(app)
+export.register(app)
 replay.register(app)
+secrets.register(app)
 doctor.register(app)
 
 

@@ -190,7 +190,7 @@ class Demo:
         interrupted is taken as they are.
         """
         try:
-            _, user = await identity.sign_in(phone=phone, email=None, password=self.state.password)
+            user = (await identity.sign_in(phone=phone, email=None, password=self.state.password)).user
         except BadCredentials:
             org_id = org if isinstance(org, UUID) else await identity.add_organisation(org)
             password = self.state.password
@@ -211,7 +211,7 @@ class Demo:
         if not new or self.state.org_id is None:
             return
         owner = Principal(self.state.org_id, Role.OWNER, user_id=self.state.owner_id)
-        shops = [await services.directory.add_customer(owner, name=shop) for shop in SHOPS]
+        shops = [await _shop(services, owner, number, name) for number, name in enumerate(SHOPS)]
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(number: int, name: str) -> Driven:
@@ -289,3 +289,9 @@ class Demo:
 
     def _save(self) -> None:
         keyfile.write_private(self._file, msgspec.json.encode(self.state))
+
+
+async def _shop(services: Services, owner: Principal, number: int, name: str) -> UUID:
+    """A customer with addresses that reach nobody: made-up numbers, and names under a domain that never exists."""
+    email = f"orders@{name.lower().replace(' ', '-')}.example"
+    return await services.directory.add_customer(owner, name=name, phone=f"+26377200{number:04}", email=email)

@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from waypost.kernel.errors import AppError
+from waypost.kernel.principal import Role
 
 PREFIX = "WAYPOST_"
 # Read elsewhere: by the replay command (a client, not the server) and by the tests.
 NOT_OURS = frozenset({"WAYPOST_REPLAY_PASSWORD", "WAYPOST_PASSWORD", "WAYPOST_TRACES_DIR"})
+
+
+def _networks(text: str) -> str:
+    for part in text.split(","):
+        if part.strip():
+            ipaddress.ip_network(part.strip(), strict=False)
+    return text
+
+
+def _roles(value: object) -> object:
+    return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _longer_than_a_try(value: float, info: ValidationInfo) -> float:
+    if value < 2 * info.data.get("delivery_send_timeout_s", 0):
+        raise ValueError("a lease lasts twice as long as WAYPOST_DELIVERY_SEND_TIMEOUT_S, or longer")
+    return value
+
+
+def _only_here_in_the_clear(value: str, info: ValidationInfo) -> str:
+    if value == "none" and info.data.get("smtp_host") not in (None, "localhost", "127.0.0.1", "::1"):
+        raise ValueError("none is only for a mail server on this very machine; use starttls or tls")
+    return value
+
+
+def _an_address(value: str | None, info: ValidationInfo) -> str | None:
+    if value is None and info.data.get("smtp_host") is not None:
+        raise ValueError("with WAYPOST_SMTP_HOST an address that e-mail comes from is needed")
+    if value is not None and not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", value):
+        raise ValueError("an e-mail address, such as notices@example.com")
+    return value
+
+
+def _a_root(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+        raise ValueError("give it as https://name, without a query")
+    return value.rstrip("/") if value is not None else None
 
 
 class BadSettings(AppError):
@@ -58,17 +98,144 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
     access_token_s: Annotated[int, Field(ge=10, le=86400, description="How long a sign-in lasts, seconds.")] = 900
+    refresh_token_days: Annotated[
+        int, Field(ge=1, le=365, description="How long a browser that is not used stays signed in, days.")
+    ] = 30
+    refresh_grace_s: Annotated[
+        float, Field(ge=0, le=300, description="A refresh token may be used again for so long (two tabs), seconds.")
+    ] = 30.0
+    sign_ins_per_account: Annotated[
+        int, Field(ge=1, description="Tries to sign in a minute to one phone number or e-mail address.")
+    ] = 10
+    sign_ins_per_address: Annotated[
+        int, Field(ge=1, description="Tries to sign in a minute from one network address; the same for refreshing.")
+    ] = 60
+    public_url: Annotated[
+        str | None,
+        AfterValidator(_a_root),
+        Field(description="Where people reach this server, such as https://waypost.example.com: for links."),
+    ] = None
     pool_min: Annotated[int, Field(ge=1, le=100, description="Database connections kept open a process.")] = 5
     pool_max: Annotated[int, Field(ge=1, le=200, description="Database connections at most a process.")] = 20
+    pool_wait_s: Annotated[
+        float, Field(gt=0, le=30, description="How long a request may wait for a database connection, seconds.")
+    ] = 2.0
+    database_pooler: Annotated[
+        bool, Field(description="The database is reached through PgBouncer or the like, in transaction mode.")
+    ] = False
+    trusted_proxies: Annotated[
+        str,
+        AfterValidator(_networks),
+        Field(
+            description="Your own proxies' addresses and networks, divided by commas: `X-Forwarded-For` is theirs."
+        ),
+    ] = ""
+    metrics_token: Annotated[
+        SecretStr | None,
+        Field(min_length=16, description="Who reads `/metrics` from another machine sends it as a bearer token."),
+    ] = None
+    rate_person: Annotated[int, Field(ge=0, description="Requests a person may send a minute; 0: any number.")] = 1000
+    rate_organisation: Annotated[
+        int, Field(ge=0, description="Requests an organisation's people may send a minute; 0: any number.")
+    ] = 10000
+    rate_address: Annotated[
+        int, Field(ge=0, description="Requests without a sign-in a minute and network address; 0: any number.")
+    ] = 300
+    rate_costly: Annotated[
+        int, Field(ge=0, description="Requests a person may send a minute to one costly route; 0: any number.")
+    ] = 10
+    rate_free_roles: Annotated[
+        frozenset[Role],
+        NoDecode,
+        BeforeValidator(_roles),
+        Field(description="Roles that no rate limit holds, divided by commas; each pass is logged."),
+    ] = frozenset()
     fleet_tick_ms: Annotated[
         int, Field(ge=0, le=5000, description="Positions of a fleet that come within this time leave as one event.")
     ] = 50
     revocation_poll_s: Annotated[
         float, Field(ge=0.1, le=4, description="How often a node asks which devices were withdrawn, seconds.")
     ] = 2.0
+    job_lease_s: Annotated[
+        float, Field(ge=1, le=3600, description="A worker that says nothing for so long has lost its job, seconds.")
+    ] = 60.0
+    jobs_at_once: Annotated[
+        int, Field(ge=1, le=1000, description="Jobs (exports) that an organisation may have under way.")
+    ] = 5
+    schedule_poll_s: Annotated[
+        float, Field(ge=0.1, le=600, description="How often a worker asks which timed runs are due, seconds.")
+    ] = 10.0
+    keep_job_files_days: Annotated[
+        int, Field(ge=1, le=3650, description="How long the file of an export can be had, days.")
+    ] = 7
+    keep_jobs_days: Annotated[
+        int, Field(ge=1, le=3650, description="How long ended jobs and timed runs are listed, days.")
+    ] = 30
+    keep_notifications_days: Annotated[
+        int, Field(ge=1, le=3650, description="How long notifications that were settled are kept, days.")
+    ] = 30
+    keep_audit_days: Annotated[
+        int, Field(ge=30, le=36500, description="How long it is kept who did what, days.")
+    ] = 90
     drain_s: Annotated[
         float, Field(ge=0, le=120, description="How long running requests may take after a stop signal, seconds.")
     ] = 10.0
+    database_listen_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="PostgreSQL itself, for the relay's LISTEN, where `WAYPOST_DATABASE_URL` is a pooler in"
+            " transaction mode. Without it the relay only polls there."
+        ),
+    ] = None
+    relay_poll_s: Annotated[
+        float, Field(ge=0.05, le=1, description="How often the relay looks for work when nothing wakes it, seconds.")
+    ] = 1.0
+    relay_repoke_s: Annotated[
+        float,
+        Field(ge=0.1, le=600, description="A due delivery that no worker has taken is given out again after, seconds."),
+    ] = 10.0
+    delivery_send_timeout_s: Annotated[
+        float, Field(gt=0, le=120, description="How long one try to send may take, seconds.")
+    ] = 15.0
+    delivery_lease_s: Annotated[
+        float,
+        Field(le=600, description="A try of which nothing is known after that is in doubt, seconds."),
+        AfterValidator(_longer_than_a_try),
+    ] = 60.0
+    delivery_retry_base_s: Annotated[
+        float, Field(gt=0, le=600, description="Wait before the second try, seconds; then doubling, to an hour.")
+    ] = 30.0
+    heartbeat_s: Annotated[
+        float, Field(ge=0.1, le=60, description="How often a worker or relay says that it is at work, seconds.")
+    ] = 5.0
+    console_channel: Annotated[
+        bool | None,
+        Field(
+            description="For development: every notice is shown at `/dev/outbox`, to this machine only. Off, if not"
+            " set; `waypost up` turns it on with `--demo`, and where there is no mail server."
+        ),
+    ] = None
+    smtp_host: Annotated[
+        str | None, Field(min_length=1, description="Your mail server; without one no e-mail is sent.")
+    ] = None
+    smtp_port: Annotated[
+        int | None, Field(ge=1, le=65535, description="Its port, if not the usual one (587, with `tls` 465).")
+    ] = None
+    smtp_tls: Annotated[
+        Literal["starttls", "tls", "none"],
+        Field(description="How the way to it is encrypted; `none` only to this very machine."),
+        AfterValidator(_only_here_in_the_clear),
+    ] = "starttls"
+    smtp_ca_file: Annotated[
+        Path | None, Field(description="Certificates that it is checked with, if not the machine's own (PEM).")
+    ] = None
+    smtp_user: Annotated[str | None, Field(min_length=1, description="Login at the mail server.")] = None
+    smtp_password: Annotated[SecretStr | None, Field(description="Its password.")] = None
+    smtp_from: Annotated[
+        str | None,
+        Field(min_length=3, description="The address that e-mail comes from; needed with `WAYPOST_SMTP_HOST`."),
+        AfterValidator(_an_address),
+    ] = None
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="What is logged.")] = "INFO"
     log_format: Annotated[Literal["console", "json"], Field(description="For people, or for machines.")] = "console"
     postgres_bin: Annotated[Path | None, Field(description="Folder with the `postgres` that `waypost up` starts.")] = (
@@ -134,6 +301,6 @@ def table() -> str:
     """The settings as the Markdown table of the docs; a test compares the two."""
     rows = ["| setting | default | means |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = f"`{field.default}`" if field.default not in (None, "", frozenset()) else ""
         rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows)

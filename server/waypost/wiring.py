@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from redis.asyncio import Redis
 
+from waypost.directory.contacts import contact
 from waypost.directory.devices import Devices
+from waypost.directory.guesses import Guesses
 from waypost.directory.service import Directory
 from waypost.identity import tokens
 from waypost.identity.audit import Audit
-from waypost.identity.service import Identity, passwords
+from waypost.identity.invitations import Invitations
+from waypost.identity.members import Members, Organisations
+from waypost.identity.operator import Operator
+from waypost.identity.passwords import passwords
+from waypost.identity.service import Identity
+from waypost.identity.sessions import Sessions, Terms
+from waypost.identity.throttle import Throttle
+from waypost.identity.watch import Watch
+from waypost.jobs.ports import Checkpoint as JobCheckpoint
+from waypost.jobs.ports import JobKind, JobRules, pass_by
+from waypost.jobs.runner import Runner
+from waypost.jobs.service import Jobs
 from waypost.kernel.clock import Clock, SystemClock
-from waypost.platform.database import SYSTEM, Database, open_database
+from waypost.kernel.remembered import Remembered
+from waypost.notifications.deliveries import Deliveries
+from waypost.notifications.domain import ChannelName, Pace
+from waypost.notifications.kinds import TRIP_COMPLETED, TRIP_STARTED
+from waypost.notifications.ports import Channel, Checkpoint, pass_on
+from waypost.notifications.relay import Relay
+from waypost.notifications.render import renderer
+from waypost.notifications.service import Notifications
+from waypost.platform.database import SYSTEM, Database, PoolSize, open_database
 from waypost.platform.health import OK, Health, Probe
 from waypost.platform.limits import Limiter
+from waypost.platform.metrics import Metrics
 from waypost.platform.redis import check_redis, open_redis
 from waypost.platform.secretbox import SecretBox
 from waypost.realtime.hub import Hub
 from waypost.realtime.service import Realtime
 from waypost.settings import BadSettings, Settings, reveal
 from waypost.tracking.service import Tracking
+from waypost.trips import notices
+from waypost.trips.export import TripsExport
 from waypost.trips.service import Trips
+
+# What may be exported; a feature brings its kind.
+JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +64,23 @@ class Services:
     database: Database
     redis: Redis
     health: Health
+    metrics: Metrics
     limiter: Limiter
     box: SecretBox
     devices: Devices
+    sessions: Sessions
     identity: Identity
+    operator: Operator
+    organisations: Organisations
+    members: Members
+    invitations: Invitations
+    watch: Watch
     audit: Audit
     directory: Directory
     trips: Trips
     tracking: Tracking
+    jobs: Jobs
+    notifications: Notifications
     hub: Hub
     realtime: Realtime
 
@@ -58,8 +95,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         database = await open_database(
             need.database_url,
             reveal(settings.database_system_url),
-            minimum=min(settings.pool_min, settings.pool_max),
-            maximum=settings.pool_max,
+            PoolSize(settings.pool_min, settings.pool_max, settings.pool_wait_s, pooler=settings.database_pooler),
         )
         try:
             services = _assemble(settings, clock, database, redis, need)
@@ -74,9 +110,18 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
 
 
 def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis, need: Needed) -> Services:
-    devices = Devices(database, clock)
+    devices = Devices(database, clock, Remembered(clock), Guesses(clock))
     access_tokens = tokens.AccessTokens(tokens.signing_key(need.signing_key))
-    identity = Identity(database, clock, access_tokens, passwords(), devices, settings.access_token_s)
+    terms = Terms(
+        access=timedelta(seconds=settings.access_token_s),
+        refresh=timedelta(days=settings.refresh_token_days),
+        grace=timedelta(seconds=settings.refresh_grace_s),
+    )
+    sessions = Sessions(database, clock, access_tokens, need.signing_key.encode(), terms, Remembered(clock))
+    limiter = Limiter(redis, clock)
+    throttle = Throttle(limiter, settings.sign_ins_per_account, settings.sign_ins_per_address)
+    hashing = passwords()
+    identity = Identity(database, clock, access_tokens, hashing, devices, sessions, throttle)
     hub = Hub(redis, identity.authenticate)
     realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000)
     return Services(
@@ -85,17 +130,34 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
         database=database,
         redis=redis,
         health=Health(clock, _probes(database, redis)),
-        limiter=Limiter(need.redis_url, clock),
+        metrics=_metrics(database, realtime),
+        limiter=limiter,
         box=SecretBox.of(need.encryption_keys),
         devices=devices,
+        sessions=sessions,
         identity=identity,
+        operator=Operator(database, clock, identity.passwords),
+        organisations=Organisations(database, clock),
+        members=Members(database, clock, sessions),
+        invitations=Invitations(database, clock, hashing, sessions, throttle),
+        watch=Watch((sessions, devices), clock),
         audit=Audit(database),
-        directory=Directory(database, clock),
+        directory=Directory.over(database, clock),
         trips=Trips(database, clock, realtime),
         tracking=Tracking(database, clock, realtime),
+        jobs=Jobs(database, clock, realtime, JOB_KINDS, job_rules(settings)),
+        notifications=Notifications(database, clock, realtime),
         hub=hub,
         realtime=realtime,
     )
+
+
+def _metrics(database: Database, realtime: Realtime) -> Metrics:
+    metrics = Metrics()
+    metrics.watch_pools(database)
+    metrics.gauge("waypost_events_waiting", "Events that wait to be published.", realtime.queue.qsize)
+    metrics.gauge("waypost_events_dropped", "Events dropped since the start, their rooms saw a gap.", lambda: realtime.dropped)
+    return metrics
 
 
 def _probes(database: Database, redis: Redis) -> tuple[Probe, ...]:
@@ -109,6 +171,65 @@ def _probes(database: Database, redis: Redis) -> tuple[Probe, ...]:
         return OK
 
     return Probe("database", ask_database), Probe("redis", ask_redis)
+
+
+def offered(settings: Settings) -> frozenset[ChannelName]:
+    """The channels of this installation."""
+    there = {ChannelName.CONSOLE: bool(settings.console_channel), ChannelName.EMAIL: settings.smtp_host is not None}
+    return frozenset(channel for channel, is_there in there.items() if is_there)
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        lease_s=settings.delivery_lease_s,
+        send_timeout_s=settings.delivery_send_timeout_s,
+        retry_base_s=settings.delivery_retry_base_s,
+        repoke_s=settings.relay_repoke_s,
+    )
+
+
+def relay_over(services: Services) -> Relay:
+    """The use cases of a relay process."""
+    return Relay(
+        services.database,
+        services.clock,
+        services.realtime,
+        contact,
+        offered(services.settings),
+        _pace(services.settings),
+    )
+
+
+def deliveries_over(
+    services: Services, channels: Mapping[str, Channel], checkpoint: Checkpoint = pass_on
+) -> Deliveries:
+    """The use cases of a worker that sends; ``channels`` are the worker's, since no server may send."""
+    return Deliveries(
+        services.database,
+        services.clock,
+        services.realtime,
+        channels,
+        {TRIP_STARTED: notices.unwanted, TRIP_COMPLETED: notices.unwanted},
+        renderer(),
+        _pace(services.settings),
+        checkpoint=checkpoint,
+    )
+
+
+def job_rules(settings: Settings) -> JobRules:
+    """How jobs are run, as the settings say."""
+    return JobRules(
+        lease=timedelta(seconds=settings.job_lease_s),
+        at_once=settings.jobs_at_once,
+        file_kept=timedelta(days=settings.keep_job_files_days),
+        row_kept=timedelta(days=settings.keep_jobs_days),
+    )
+
+
+def job_runner_over(services: Services, checkpoint: JobCheckpoint = pass_by) -> Runner:
+    """The use cases of a worker that runs jobs."""
+    rules = job_rules(services.settings)
+    return Runner(services.database, services.clock, services.realtime, JOB_KINDS, rules, checkpoint)
 
 
 class Needed(NamedTuple):

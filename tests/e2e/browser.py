@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
 
@@ -19,6 +21,21 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader",
 ]
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+THEMES = ("light", "dark")
+AXE = Path(__file__).resolve().parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
+
+# What a finger must hit, unless a label around it can be hit as well or it stands in running text (WCAG 2.2, 2.5.8).
+SMALL_TARGETS = """() => [...document.querySelectorAll('a, button, input, select, textarea, [role=option]')]
+  .filter((each) => each.checkVisibility({ visibilityProperty: true }) && !each.closest('label, p'))
+  .map((each) => ({ text: each.outerHTML.slice(0, 120), box: each.getBoundingClientRect() }))
+  .filter(({ box }) => box.width < 24 || box.height < 24)
+  .map(({ text, box }) => `${text} ${box.width} x ${box.height}`)"""
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+RUN_AXE = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+  const place = ({ html, any }) => `${html.slice(0, 120)} ${any[0]?.message ?? ''}`;
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(place).join('; ')}`);
+}"""
 
 
 def chromium() -> str | None:
@@ -59,3 +76,15 @@ async def sign_in(page: Page, url: str, phone: str, password: str) -> None:
     await form.locator("input").first.fill(phone)
     await form.locator("input[type=password]").fill(password)
     await form.locator("button[type=submit]").click()
+
+
+async def wrongs(page: Page) -> list[str]:
+    """What bars somebody from what the page shows now: sideways scrolling, tiny targets, what axe finds."""
+    overflow = await page.evaluate(OVERFLOW)
+    found = [f"{overflow} px wider than the screen"] if overflow > 0 else []
+    found += [f"small: {each}" for each in await page.evaluate(SMALL_TARGETS)]
+    if AXE.is_file():
+        await page.evaluate(AXE.read_text())
+        violations: list[Any] = await page.evaluate(RUN_AXE)
+        found += [str(each) for each in violations]
+    return found

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from playwright.async_api import Browser, expect
 
 from tests.conftest import Api
-from tests.e2e.browser import SIZES, Watch, browser, chromium, sign_in
+from tests.e2e.browser import SIZES, THEMES, Watch, browser, chromium, sign_in, wrongs
 from tests.factories import PASSWORD, Org, Phone
-from waypost.identity.domain import Claims
-from waypost.kernel.principal import Role
 from waypost.platform.pages import WEB
-from waypost.wiring import Services
 
 pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine: browser tests are skipped"),
@@ -37,7 +34,7 @@ async def report(api: Api, phone: Phone, latitude: float, **fields: object) -> N
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 async def test_a_dispatcher_signs_in_sees_vehicles_move_and_opens_a_trip(
     api: Api, org: Org, chrome: Browser, size: str, theme: str
 ):
@@ -72,8 +69,7 @@ async def test_a_dispatcher_signs_in_sees_vehicles_move_and_opens_a_trip(
     assert (await staff("POST", f"/api/v1/trips/{trip.id}/complete")).status == 200
     await expect(page.get_by_test_id("event-list")).to_contain_text("completed", timeout=SLOW_MS)
 
-    overflow = await page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0
+    assert await wrongs(page) == []
     assert watch.outside == []
     assert watch.complaints == []
     await context.close()
@@ -86,37 +82,6 @@ async def test_a_wrong_password_is_told_in_words_and_no_map_code_is_loaded(api: 
     await sign_in(page, api.url, org.owner_phone, "not the password")
     await expect(page.get_by_test_id("sign-in-error")).to_be_visible()
     assert not [url for url in asked if "maplibre" in url.lower() or "worker" in url.lower()]
-
-
-async def test_signing_out_ends_the_session(api: Api, org: Org, chrome: Browser):
-    page = await chrome.new_page()
-    page.set_default_timeout(SLOW_MS)
-    await sign_in(page, api.url, org.owner_phone, PASSWORD)
-    await page.get_by_test_id("sign-out").first.click()
-    await expect(page.get_by_test_id("sign-in-form")).to_be_visible()
-    await page.reload()
-    await expect(page.get_by_test_id("sign-in-form")).to_be_visible()
-
-
-async def test_an_expired_session_leads_back_to_the_sign_in_and_says_why(
-    api: Api, org: Org, chrome: Browser, services: Services
-):
-    page = await chrome.new_page()
-    page.set_default_timeout(SLOW_MS)
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    assert org.owner.user_id is not None
-    claims = Claims(org.owner.user_id, org.org_id, Role.OWNER, None, past)
-    expired = services.identity.tokens.issue(claims, past)
-    await sign_in(page, api.url, org.owner_phone, PASSWORD)
-    await page.wait_for_selector('[data-testid="connection"]')
-    await page.evaluate(
-        """expired => { for (const key of Object.keys(sessionStorage)) {
-             const text = sessionStorage.getItem(key);
-             sessionStorage.setItem(key, text.replace(/[\\w-]+\\.[\\w-]+\\.[\\w-]+/, expired)) } }""",
-        expired,
-    )
-    await page.reload()
-    await expect(page.get_by_text("Your session ended")).to_be_visible(timeout=SLOW_MS)
 
 
 async def test_the_page_keeps_its_policy_and_its_cache_rules(api: Api):

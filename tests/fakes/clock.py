@@ -31,6 +31,11 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._elapsed_s + seconds, id(woken), woken))
         await woken.wait()
 
+    @property
+    def sleepers(self) -> int:
+        """How many sleep."""
+        return len(self._sleepers)
+
     async def advance(self, seconds: float) -> None:
         """Move on, waking who sleeps on the way."""
         until = self._elapsed_s + seconds

@@ -9,10 +9,12 @@ import pytest
 
 from tests.conftest import Api
 from tests.factories import Org, organisation
+from tests.waiting import until
 from waypost.kernel.principal import Role
 from waypost.wiring import Services
 
 TRIPS = "/api/v1/trips"
+BLOCKED = "SELECT pid FROM pg_locks WHERE NOT granted"
 
 
 def keyed(key: object) -> dict[str, dict[str, str]]:
@@ -60,9 +62,7 @@ async def test_while_the_first_runs_a_second_is_told_so(api: Api, org: Org, serv
         # The trip refers to its driver: locked here, the first request waits inside its transaction.
         await conn.execute("SELECT FROM drivers WHERE id = $1 FOR UPDATE", UUID(driver))
         first = asyncio.create_task(owner("POST", TRIPS, {"driverId": driver}, **keyed(key)))
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        while not await conn.fetchval(waiting):
-            await asyncio.sleep(0.01)
+        await until(lambda: conn.fetchval(BLOCKED))
         second = await owner("POST", TRIPS, {"driverId": driver}, **keyed(key))
         assert (second.status, second.json["code"]) == (409, "idempotency-running")
         assert "Retry-After" in second.headers
@@ -85,9 +85,7 @@ async def test_after_a_crash_inside_neither_effect_nor_key_is_left(api: Api, org
     async with services.database.transaction(org.org_id) as conn:
         await conn.execute("SELECT FROM drivers WHERE id = $1 FOR UPDATE", UUID(driver))
         first = asyncio.create_task(owner("POST", TRIPS, {"driverId": driver}, **keyed(key)))
-        blocked = "SELECT pid FROM pg_locks WHERE NOT granted"
-        while not (pid := await conn.fetchval(blocked)):
-            await asyncio.sleep(0.01)
+        pid = await until(lambda: conn.fetchval(BLOCKED))
         await conn.execute("RESET ROLE")
         assert await conn.fetchval("SELECT pg_terminate_backend($1)", pid)  # the server's own connection dies
     assert (await first).status == 503

@@ -12,6 +12,7 @@ from tests.conftest import Api
 from tests.factories import Org
 from tests.waiting import listening
 from waypost.demo import Demo, DemoPlan
+from waypost.identity.domain import TokenInvalid
 from waypost.kernel.clock import SystemClock
 from waypost.kernel.errors import Unavailable
 from waypost.realtime.service import trip_room
@@ -32,8 +33,10 @@ async def test_a_token_withdrawn_by_a_node_whose_clock_is_behind_is_withdrawn_ev
     phone = await org.phone()
     async with open_services(Settings.from_env(environment), Behind()) as slow:
         await slow.directory.revoke_device(org.owner, phone.device_id)
-    assert await services.devices.withdrawn_of(()) == {phone.device_id}  # remembered here, so asked for
-    assert await services.devices.withdrawn_of({phone.device_id}) == {phone.device_id}
+    stays = await org.phone()
+    assert await services.devices.lost({phone.principal, stays.principal}) == {phone.principal}
+    with pytest.raises(TokenInvalid):  # although it was found good here a moment ago
+        await services.devices.authenticate(phone.token)
 
 
 async def test_a_counter_of_another_redis_is_a_new_epoch_not_the_old_numbers_again(services: Services):

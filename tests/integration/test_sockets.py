@@ -13,10 +13,11 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from tests.conftest import Api
+from tests.described import Described
 from tests.factories import Org, Phone, organisation
 from tests.integration.test_http_tracking import location, ping
 from tests.waiting import Refused, listening, until
-from waypost.app import build_app
+from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.identity.domain import Claims
 from waypost.kernel.principal import Role
 from waypost.platform.database import SYSTEM
@@ -31,7 +32,7 @@ async def node(environment: dict[str, str]) -> AsyncIterator[Api]:
         server = TestServer(build_app(services))
         await server.start_server()
         try:
-            yield Api(server)
+            yield Api(server, Described.of(DESCRIPTION.document(route_table(services))))
         finally:
             await server.close()
 
@@ -119,7 +120,7 @@ async def test_a_token_that_is_no_unicode_is_an_invalid_one_over_both_roads(api:
 async def test_an_expired_token_is_refused_as_expired_over_both_roads(api: Api, org: Org, services: Services):
     now, user_id = services.clock.now(), org.owner.user_id
     assert user_id is not None
-    claims = Claims(user_id, org.org_id, Role.OWNER, None, now - timedelta(seconds=1))
+    claims = Claims(user_id, org.org_id, uuid4(), now - timedelta(seconds=1))
     token = services.identity.tokens.issue(claims, now - timedelta(minutes=15))
     assert (await refusal_of(api.url, {"token": token}))["data"]["code"] == "token-expired"
     answer = await api.as_(token)("GET", "/api/v1/me")

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import signal
 import sys
-from functools import partial
+from collections.abc import Mapping, Sequence
 
-import msgpack
-from arq.connections import ArqRedis
-from arq.worker import Worker
-from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
+from waypost.jobs.ports import Checkpoint as JobCheckpoint
+from waypost.jobs.ports import pass_by
 from waypost.kernel.errors import AppError
+from waypost.notifications.ports import Checkpoint, pass_on
+from waypost.platform.heartbeats import heart
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import Settings
-from waypost.tracking.upkeep import Upkeep
-from waypost.wiring import needed, open_services
-from waypost_workers.schedule import CRON
+from waypost.wiring import deliveries_over, job_runner_over, open_services
+from waypost_workers import lines, relay
+from waypost_workers.channels import channels_of
+from waypost_workers.process import beside, stop_on_signals
+from waypost_workers.queues import QueueName
+from waypost_workers.schedule import scheduler_over
 
-USAGE = """usage: waypost-worker
-
-Runs timed work (and, as they come, deliveries and jobs). Takes its settings from WAYPOST_... variables, the same as
-`waypost serve`; any number of workers may run. Ends on SIGTERM when what is running has finished.
-"""
-POLL_S = 0.05
-QUEUE = "waypost:urgent"
+HELP = """Sends what is due and runs timed work; with "relay", keeps the outbox and gives work to the workers. Takes
+its settings from WAYPOST_... variables, the same as `waypost serve`; any number of either may run. Ends on SIGTERM when
+what is being sent has come to its end."""
 
 
 def main() -> None:
     """Entry point of the installed command."""
-    if sys.argv[1:]:
-        sys.stdout.write(USAGE)
-        raise SystemExit(0 if sys.argv[1] in {"-h", "--help"} else 2)
+    asked = _arguments().parse_args()
     try:
         settings = Settings.from_env(os.environ)
         configure_logs(settings.log_level, settings.log_format)
-        asyncio.run(work(settings))
+        asyncio.run(relay.serve(settings) if asked.command == "relay" else work(settings, _queues(asked.queue)))
     except AppError as error:
         sys.stderr.write(f"waypost-worker: {error.detail}\n")
         raise SystemExit(1) from None
@@ -48,43 +45,45 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-async def work(settings: Settings) -> None:
-    """Work until SIGINT or SIGTERM."""
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="waypost-worker", description=HELP)
+    parser.add_argument("command", nargs="?", choices=["work", "relay"], default="work", help="[default: work]")
+    parser.add_argument(
+        "--queue",
+        action="append",
+        choices=[str(queue) for queue in QueueName],
+        help="work on this queue only; may be given more than once [default: all of them]",
+    )
+    return parser
+
+
+def _queues(asked: Sequence[str] | None) -> Sequence[QueueName]:
+    return [QueueName(name) for name in dict.fromkeys(asked)] if asked else list(QueueName)
+
+
+async def work(
+    settings: Settings,
+    queues: Sequence[QueueName],
+    checkpoint: Checkpoint = pass_on,
+    job_checkpoint: JobCheckpoint = pass_by,
+) -> None:
+    """Work on these queues until SIGINT or SIGTERM; who works on jobs sees to the timed runs too."""
+    stop = stop_on_signals()
     async with open_services(settings) as services:
         await check_redis(services.redis)
-        worker = build_worker(settings, Upkeep(services.database, services.clock))
-        task = asyncio.ensure_future(worker.async_run())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        log.info("worker_ready")
-        try:
-            await task
-        except asyncio.CancelledError:
-            log.info("stopping")
-        finally:
-            await worker.close()
+        context = {
+            "deliveries": deliveries_over(services, channels_of(settings, services.clock), checkpoint),
+            "job_runner": job_runner_over(services, job_checkpoint),
+        }
+        workers = [lines.build(settings, queue, context) for queue in queues]
 
+        def detail() -> Mapping[str, object]:
+            return {"queues": [str(queue) for queue in queues], "running": sum(len(w.job_tasks) for w in workers)}
 
-def build_worker(settings: Settings, upkeep: Upkeep) -> Worker:
-    """arq's worker with our serialiser: msgpack, never pickle, so that who writes Redis runs no code here."""
-    redis = ArqRedis(
-        ConnectionPool.from_url(needed(settings)[1]),
-        job_serializer=partial(msgpack.packb, default=repr),
-        job_deserializer=msgpack.unpackb,
-        default_queue_name=QUEUE,
-    )
-    return Worker(
-        cron_jobs=CRON,
-        queue_name=QUEUE,
-        redis_pool=redis,
-        ctx={"upkeep": upkeep},
-        poll_delay=POLL_S,
-        handle_signals=False,
-        keep_result=0,
-        allow_abort_jobs=False,
-        job_serializer=partial(msgpack.packb, default=repr),
-        job_deserializer=msgpack.unpackb,
-    )
+        timed = [scheduler_over(services, job_checkpoint).serve] if QueueName.JOBS in queues else []
+        async with beside(services, heart("worker", services.clock, detail), *timed):
+            log.info("worker_ready", queues=[str(queue) for queue in queues])
+            await lines.run(workers, stop, settings.delivery_lease_s)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,141 @@
-"""Timed work. Each run does what is due, may be repeated, and does no harm when two workers run it at once."""
+"""Timed work: what is done when. Each run may be repeated, and does no harm when two workers are at it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from uuid import UUID
 
-from arq.cron import CronJob, cron
-
+from waypost.identity.upkeep import IdentityUpkeep
+from waypost.jobs.ports import Checkpoint, pass_by
+from waypost.jobs.scheduler import Place, Scheduler, SchedulerRules, Timed
+from waypost.jobs.timetable import Daily, Every
+from waypost.jobs.upkeep import JobUpkeep
+from waypost.kernel.zones import zone_or_utc
+from waypost.notifications.upkeep import NotificationUpkeep
+from waypost.platform import heartbeats
+from waypost.platform.database import SYSTEM
 from waypost.platform.telemetry import log
 from waypost.tracking.upkeep import Upkeep
-
-Context: TypeAlias = Mapping[str, Any]
+from waypost.wiring import Services, job_rules
 
 WEEKS_AHEAD = 3
 KEYS_KEPT = timedelta(days=14)  # a phone's backlog with the client's own keys; the place key holds for ever
+ANSWERS_KEPT = timedelta(days=1)  # of requests with an Idempotency-Key
+SIGN_INS_KEPT = timedelta(days=30)
+SIGN_INS_A_BATCH = 2_000
+NIGHT = time(3, 30)
 
 
-async def partitions_ahead(ctx: Context) -> None:
-    """Make the coming weeks' partitions, so that no phone's batch has to."""
-    upkeep: Upkeep = ctx["upkeep"]
-    await upkeep.make_partitions(WEEKS_AHEAD)
-    log.info("partitions_ahead", weeks=WEEKS_AHEAD)
+def scheduler_over(services: Services, checkpoint: Checkpoint = pass_by) -> Scheduler:
+    """What looks for due runs in this process."""
+    settings = services.settings
+    return Scheduler(
+        services.database,
+        services.clock,
+        Whereabouts(services).places,
+        timetable(services),
+        SchedulerRules(timedelta(seconds=settings.job_lease_s), settings.schedule_poll_s),
+        checkpoint,
+    )
 
 
-async def forget_old_keys(ctx: Context) -> None:
-    """Drop the clients' own keys of fixes that nobody will send again."""
-    upkeep: Upkeep = ctx["upkeep"]
-    log.info("keys_forgotten", count=await upkeep.forget_keys(KEYS_KEPT))
+class Whereabouts:
+    """Whose clocks there are."""
+
+    def __init__(self, services: Services) -> None:
+        self._identity = IdentityUpkeep(services.database, services.clock)
+
+    async def places(self) -> Sequence[Place]:
+        """Every organisation with its time zone."""
+        return [
+            Place(org.id, zone_or_utc(org.settings.time_zone), org.created_at)
+            for org in await self._identity.organisations()
+        ]
 
 
-CRON: list[CronJob] = [
-    cron(partitions_ahead, hour={3, 15}, minute=10, run_at_startup=True, unique=True, timeout=60, keep_result=0),
-    cron(forget_old_keys, hour=3, minute=20, unique=True, timeout=600, keep_result=0),
-]
+def timetable(services: Services) -> Sequence[Timed]:
+    """Every timed run. The house's go by UTC, an organisation's by its own clock, at night there."""
+    work = Work(services)
+    hourly, twice_a_day = Every(timedelta(hours=1)), Every(timedelta(hours=12))
+    return [
+        Timed("partitions-ahead", twice_a_day, work.partitions_ahead),
+        Timed("forget-keys", Daily(time(3, 20)), work.forget_keys),
+        Timed("drop-weeks", Daily(time(3, 40)), work.drop_weeks),
+        Timed("forget-fixes", Daily(NIGHT), work.forget_fixes, each_org=True),
+        Timed("forget-notifications", Daily(time(3, 50)), work.forget_notifications),
+        Timed("drop-job-files", hourly, work.drop_job_files),
+        Timed("forget-jobs", Daily(time(4, 0)), work.forget_jobs),
+        Timed("forget-answers", hourly, work.forget_answers),
+        Timed("forget-sign-ins", Daily(time(4, 10)), work.forget_sign_ins),
+        Timed("forget-audit", Daily(time(4, 20)), work.forget_audit),
+        Timed("forget-heartbeats", Daily(time(4, 30)), work.forget_heartbeats),
+        Timed("analyse", Daily(time(4, 40)), work.analyse),
+    ]
+
+
+class Work:
+    """What the timed runs do; each gets the organisation and the moment it was due."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.settings
+        ground = services.database, services.clock
+        self._tracking, self._notifications = Upkeep(*ground), NotificationUpkeep(*ground)
+        self._identity, self._jobs = IdentityUpkeep(*ground), JobUpkeep(*ground, job_rules(services.settings))
+
+    async def partitions_ahead(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Make the coming weeks' partitions, so that no phone's batch has to."""
+        await self._tracking.make_partitions(WEEKS_AHEAD)
+
+    async def forget_keys(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Drop the clients' own keys of fixes that nobody will send again."""
+        _say("keys", await self._tracking.forget_keys(KEYS_KEPT))
+
+    async def drop_weeks(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Drop the weeks of fixes that are older than any organisation keeps them, whole."""
+        kept = [org.settings.tracking.retention_days for org in await self._identity.organisations()]
+        if kept:
+            _say("weeks of fixes", len(await self._tracking.drop_weeks(timedelta(days=max(kept)))))
+
+    async def forget_fixes(self, org_id: UUID, _due_at: datetime) -> None:
+        """Delete what one organisation keeps no longer, where its weeks are still there for others."""
+        days = (await self._services.identity.settings(org_id)).tracking.retention_days
+        _say("fixes", await self._tracking.forget_fixes(org_id, timedelta(days=days)), org_id)
+
+    async def forget_notifications(self, _org_id: UUID, _due_at: datetime) -> None:
+        _say("notifications", await self._notifications.forget(timedelta(days=self._settings.keep_notifications_days)))
+
+    async def drop_job_files(self, _org_id: UUID, _due_at: datetime) -> None:
+        _say("job files", await self._jobs.drop_files())
+
+    async def forget_jobs(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Old jobs, and the rows of old timed runs."""
+        _say("jobs", await self._jobs.forget_jobs())
+        _say("timed runs", await self._jobs.forget_runs(timedelta(days=self._settings.keep_jobs_days)))
+
+    async def forget_answers(self, _org_id: UUID, _due_at: datetime) -> None:
+        _say("answers", await self._identity.forget_answers(ANSWERS_KEPT))
+
+    async def forget_sign_ins(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Sessions that are over, refresh tokens and invitations that have run out."""
+        total = 0
+        while gone := await self._services.sessions.forget_old(SIGN_INS_KEPT, SIGN_INS_A_BATCH):
+            total += gone
+        _say("sign-ins", total)
+
+    async def forget_audit(self, _org_id: UUID, _due_at: datetime) -> None:
+        _say("audit entries", await self._identity.forget_audit(timedelta(days=self._settings.keep_audit_days)))
+
+    async def forget_heartbeats(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Of processes of which nothing was heard for a day."""
+        async with self._services.database.transaction(SYSTEM) as conn:
+            await heartbeats.forget(conn, "")
+
+    async def analyse(self, _org_id: UUID, _due_at: datetime) -> None:
+        await self._jobs.analyse()
+
+
+def _say(what: str, count: int, org_id: UUID | None = None) -> None:
+    if count:
+        log.info("forgotten", what=what, count=count, org_id=str(org_id) if org_id else None)

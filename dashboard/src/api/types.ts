@@ -4,12 +4,14 @@ export type Maybe<T> = T | null | undefined;
 export type TripStatus = 'planned' | 'started' | 'completed' | 'cancelled';
 export type EventKind = 'created' | 'changed' | 'started' | 'completed' | 'cancelled';
 
+export type Role = 'owner' | 'dispatcher' | 'accountant' | 'driver' | 'viewer';
+
 export interface User {
   id: string;
   name?: Maybe<string>;
   phone?: Maybe<string>;
   email?: Maybe<string>;
-  role?: Maybe<string>;
+  role?: Maybe<Role>;
   orgId?: Maybe<string>;
   orgName?: Maybe<string>;
 }
@@ -79,4 +81,11 @@ export interface Problem {
   code?: Maybe<string>;
   requestId?: Maybe<string>;
   errors?: Maybe<{ field: string; detail: string }[]>;
+  /** With `choose-organisation`. */
+  organisations?: Maybe<Organisation[]>;
+}
+
+export interface Organisation {
+  orgId: string;
+  name: string;
 }

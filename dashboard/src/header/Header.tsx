@@ -1,5 +1,9 @@
 import { LogOut } from 'lucide-preact';
-import { session, signOut } from '../session/session';
+import { SkipLink } from '../nav/heading';
+import { Nav } from '../nav/Nav';
+import { isMapShown, route } from '../nav/route';
+import { signOut } from '../session/session';
+import { session } from '../session/store';
 import { ThemeToggle } from '../theme/ThemeToggle';
 import { Logo } from '../ui/Logo';
 import { ConnectionPill } from './ConnectionPill';
@@ -10,11 +14,13 @@ export function Header() {
   const who = user?.name ?? user?.email ?? user?.phone ?? 'Signed in';
   return (
     <header class="header">
-      <h1 class="brand">
+      <SkipLink page={route.value.page} />
+      <div class="brand">
         <Logo />
         <span class="brand-name">Waypost</span>
-      </h1>
-      <Figures />
+      </div>
+      <Nav />
+      {isMapShown.value && <Figures />}
       <div class="header-end">
         <ConnectionPill />
         <div class="who">
@@ -27,8 +33,8 @@ export function Header() {
           class="icon-button"
           data-testid="sign-out"
           aria-label="Sign out"
-          title="Sign out"
-          onClick={signOut}
+          title={`Sign out ${who}`}
+          onClick={() => void signOut()}
         >
           <LogOut size={18} />
         </button>

@@ -3,6 +3,7 @@ import { effect } from '@preact/signals';
 import { Maximize } from 'lucide-preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useConsole, type Console } from '../console';
+import { PageHeading } from '../nav/heading';
 import { Legend } from './Legend';
 import type { LiveMap } from './live-map';
 
@@ -38,7 +39,8 @@ export function MapPane() {
   }, []);
 
   return (
-    <main class="map-pane" aria-label="Live map" data-stage={stage.value}>
+    <main class="map-pane" data-stage={stage.value}>
+      <PageHeading page="map" hidden />
       <div class="map-canvas" ref={container} />
       {stage.value === 'loading' && (
         <p class="map-note" role="status">

@@ -40,11 +40,11 @@ export class FleetLayer {
     this.#animated = true;
   }
 
-  show(rows: readonly Row[], selectedId: string | undefined): void {
+  show(rows: readonly Row[], selectedId: string | undefined, how: 'move' | 'jump'): void {
     const nowMs = performance.now();
     this.#rows = rows.filter((row) => row.position);
     this.#selectedId = selectedId;
-    const animate = this.#animated && !reducedMotion.matches && !document.hidden;
+    const animate = how === 'move' && this.#animated && !reducedMotion.matches && !document.hidden;
     for (const row of this.#rows) {
       if (!row.position) continue;
       const { longitude, latitude } = row.position;

@@ -11,6 +11,7 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import type { Console } from '../console';
+import { isMapShown } from '../nav/route';
 import { theme } from '../theme/theme';
 import { fetchWorld } from './basemap';
 import { fleetBounds } from './camera';
@@ -132,13 +133,18 @@ function drawGrid(map: MapLibreMap): Stop {
   return () => map.off('moveend', draw);
 }
 
-/** The map shows what the list shows, and the vehicle whose panel is open. */
+/** The map shows what the list shows, and the vehicle whose panel is open. Out of sight it rests. */
 function showFleet(console: Console, layer: FleetLayer): Stop {
+  let wasShown = true;
   return effect(() => {
+    const isReturning = isMapShown.value && !wasShown;
+    wasShown = isMapShown.value;
+    if (!wasShown) return;
     const selected = console.selected.value;
     const rows = console.visible.value;
     const isHidden = selected && !rows.some((row) => row.id === selected.id);
-    layer.show(isHidden ? [...rows, selected] : rows, selected?.id);
+    // What moved meanwhile stands where it is now: a marker gliding there would show it where it is not.
+    layer.show(isHidden ? [...rows, selected] : rows, selected?.id, isReturning ? 'jump' : 'move');
   });
 }
 

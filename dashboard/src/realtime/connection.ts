@@ -5,11 +5,16 @@ import type { Membership } from './membership';
 import { asRoomEvent, endsSession, type Joined, type RoomEvent } from './protocol';
 
 const REFUSED_RETRY_MS = 5_000;
+/** After the server cut the connection: at most this, spread. */
+const CUT_RETRY_MS = 1_000;
 
 export interface ConnectionHooks {
   token: () => string | undefined;
-  onSessionEnded: () => void;
+  /** The server wants another token than this one. */
+  onTokenRefused: (token: string | undefined) => void;
   onTokenExpiring: () => void;
+  /** The server ended this connection: the session is over, or its person is something else by now. */
+  onCut: () => void;
 }
 
 /** The one socket of the page and the rooms that it is in. */
@@ -24,6 +29,9 @@ export class Connection {
   readonly #hooks: ConnectionHooks;
   readonly #members = new Map<string, Membership<Joined>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+  /** What the server was last told. */
+  #token: string | undefined;
 
   constructor(hooks: ConnectionHooks) {
     this.#hooks = hooks;
@@ -31,7 +39,7 @@ export class Connection {
       path: '/socket.io/',
       transports: ['websocket', 'polling'],
       tryAllTransports: true,
-      auth: (give) => give({ token: hooks.token() }),
+      auth: (give) => give({ token: (this.#token = hooks.token()) }),
       reconnectionDelay: 500,
       reconnectionDelayMax: 8_000,
       randomizationFactor: 0.5,
@@ -51,12 +59,26 @@ export class Connection {
     if (this.socket.connected) this.socket.emit(leaveEvent, params);
   }
 
+  /** Go on under a newer token; a connection under an old one is cut when that runs out. */
+  useToken(token: string): void {
+    if (!this.socket.connected || token === this.#token) return;
+    this.#token = token;
+    this.socket.emit('auth:refresh', { token });
+  }
+
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const member of this.#members.values()) member.lost();
     this.#members.clear();
     this.socket.removeAllListeners();
     this.socket.disconnect();
+  }
+
+  connectIn(waitMs: number): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.socket.connect(), waitMs);
   }
 
   heard(): void {
@@ -71,18 +93,20 @@ export class Connection {
     });
     this.socket.on('disconnect', (reason) => {
       this.#down();
-      // The server closed it on purpose: socket.io does not come back by itself then.
-      if (reason === 'io server disconnect') this.#connectIn(REFUSED_RETRY_MS * Math.random());
+      if (reason !== 'io server disconnect') return;
+      // socket.io does not come back by itself then.
+      this.connectIn(CUT_RETRY_MS * Math.random());
+      this.#hooks.onCut();
     });
     this.socket.on('connect_error', (error) => {
       this.#down();
       const data = (error as Error & { data?: { code?: string } }).data;
-      if (endsSession(data?.code ?? error.message)) return this.#hooks.onSessionEnded();
-      if (!this.socket.active) this.#connectIn(REFUSED_RETRY_MS);
+      if (endsSession(data?.code ?? error.message)) return this.#hooks.onTokenRefused(this.#token);
+      if (!this.socket.active) this.connectIn(REFUSED_RETRY_MS);
     });
     this.socket.on('server:drain', (drain?: { reconnectInMs?: number }) => {
       this.socket.disconnect();
-      this.#connectIn(drain?.reconnectInMs ?? REFUSED_RETRY_MS);
+      this.connectIn(drain?.reconnectInMs ?? REFUSED_RETRY_MS);
     });
     this.socket.on('auth:expiring', () => this.#hooks.onTokenExpiring());
     for (const name of ['fleet:positions', 'trip:location', 'trip:event']) {
@@ -100,11 +124,6 @@ export class Connection {
     this.online.value = false;
     this.downSinceMs.value ??= nowMs();
     for (const member of this.#members.values()) member.lost();
-  }
-
-  #connectIn(waitMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.socket.connect(), waitMs);
   }
 }
 

@@ -1,109 +1,128 @@
 import { useSignal } from '@preact/signals';
-import { Eye, EyeOff } from 'lucide-preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { ApiError } from '../api/http';
-import { ThemeToggle } from '../theme/ThemeToggle';
-import { Logo } from '../ui/Logo';
-import { notice, signIn } from './session';
+import type { Organisation } from '../api/types';
+import { now } from '../ui/clock';
+import { explain, wait } from '../ui/explain';
+import { PasswordField } from '../ui/PasswordField';
+import { EntryCard } from './EntryCard';
+import { OrganisationChoice } from './OrganisationChoice';
+import { signIn } from './session';
+import { notice } from './store';
+
+const WORDS = { 'bad-credentials': 'That phone number or e-mail and password do not match.' };
 
 export function SignIn() {
+  const form = useSignIn();
+  const isChoosing = form.organisations.value.length > 0;
   return (
-    <div class="sign-in-page">
-      <div class="sign-in-corner">
-        <ThemeToggle />
-      </div>
-      <main class="sign-in-card">
-        <div class="sign-in-brand">
-          <Logo size={36} />
-          <span>Waypost</span>
-        </div>
-        <h1>Sign in</h1>
-        <p class="muted">See every vehicle and every trip as it happens.</p>
-        <SignInForm />
-      </main>
-    </div>
+    <EntryCard title={isChoosing ? 'Choose an organisation' : 'Sign in'}>
+      {isChoosing ? <OrganisationChoice form={form} /> : <SignInForm form={form} />}
+    </EntryCard>
   );
 }
 
-function SignInForm() {
+export type SignInState = ReturnType<typeof useSignIn>;
+
+function useSignIn() {
   const identity = useSignal('');
   const password = useSignal('');
   const error = useSignal<string | undefined>(undefined);
   const busy = useSignal(false);
-  const identityField = useRef<HTMLInputElement>(null);
-  useEffect(() => identityField.current?.focus(), []);
+  /** Until when the server wants no further attempt. */
+  const waitUntilMs = useSignal(0);
+  const organisations = useSignal<Organisation[]>([]);
 
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    if (busy.value) return;
+  const submit = async (orgId?: string) => {
+    if (busy.value || waitUntilMs.value > Date.now()) return;
     error.value = missing(identity.value, password.value);
     if (error.value) return;
     busy.value = true;
     try {
-      await signIn(identity.value, password.value);
+      await signIn(identity.value, password.value, orgId);
     } catch (problem) {
-      error.value = explain(problem);
+      refused(problem);
     } finally {
       busy.value = false;
     }
   };
 
+  const refused = (problem: unknown) => {
+    const isApi = problem instanceof ApiError;
+    if (isApi && problem.code === 'choose-organisation')
+      return (organisations.value = problem.problem.organisations ?? []);
+    if (isApi && problem.status === 429) {
+      waitUntilMs.value = Date.now() + (problem.retryAfterS ?? 60) * 1_000;
+      return (error.value = `Too many attempts. Try again in ${wait(problem.retryAfterS)}.`);
+    }
+    return (error.value = explain(problem, WORDS));
+  };
+
+  const back = () => {
+    organisations.value = [];
+    password.value = '';
+  };
+  return { identity, password, error, busy, waitUntilMs, organisations, submit, back };
+}
+
+function SignInForm({ form }: { form: SignInState }) {
+  const { identity, password, error, busy } = form;
+  const identityField = useRef<HTMLInputElement>(null);
+  useEffect(() => identityField.current?.focus(), []);
   const message = error.value ?? notice.value;
   return (
-    <form class="sign-in-form" data-testid="sign-in-form" onSubmit={submit} noValidate>
-      <div class="sign-in-message" role="alert">
-        {message && (
-          <p data-testid="sign-in-error" data-kind={error.value ? 'error' : 'notice'}>
-            {message}
-          </p>
-        )}
-      </div>
-      <label class="field">
-        <span>Phone or e-mail</span>
-        <input
-          ref={identityField}
-          name="username"
-          autocomplete="username"
-          autocapitalize="none"
-          spellcheck={false}
-          inputMode="email"
-          value={identity.value}
-          onInput={(event) => (identity.value = event.currentTarget.value)}
+    <>
+      <p class="muted">See every vehicle and every trip as it happens.</p>
+      <form
+        class="entry-form"
+        data-testid="sign-in-form"
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void form.submit();
+        }}
+      >
+        <div class="entry-message" role="alert" id="sign-in-message">
+          {message && (
+            <p data-testid="sign-in-error" data-kind={error.value ? 'error' : 'notice'}>
+              {message}
+            </p>
+          )}
+        </div>
+        <label class="field">
+          <span>Phone or e-mail</span>
+          <input
+            ref={identityField}
+            name="username"
+            autocomplete="username"
+            autocapitalize="none"
+            spellcheck={false}
+            inputMode="email"
+            aria-describedby="sign-in-message"
+            value={identity.value}
+            onInput={(event) => (identity.value = event.currentTarget.value)}
+          />
+        </label>
+        <PasswordField
+          label="Password"
+          autocomplete="current-password"
+          value={password.value}
+          onInput={(value) => (password.value = value)}
         />
-      </label>
-      <PasswordField value={password.value} onInput={(value) => (password.value = value)} />
-      <button class="button primary" type="submit" aria-busy={busy.value} disabled={busy.value}>
-        {busy.value ? 'Signing in…' : 'Sign in'}
-      </button>
-    </form>
+        <SubmitButton busy={busy.value} waitUntilMs={form.waitUntilMs.value} />
+      </form>
+    </>
   );
 }
 
-function PasswordField({ value, onInput }: { value: string; onInput: (value: string) => void }) {
-  const shown = useSignal(false);
+/** Counts down by itself; the message above says it once, so that a screen reader need not hear every second. */
+function SubmitButton({ busy, waitUntilMs }: { busy: boolean; waitUntilMs: number }) {
+  void now.value; // each second, again
+  const waitS = Math.ceil((waitUntilMs - Date.now()) / 1_000);
   return (
-    <div class="field">
-      <label for="password">Password</label>
-      <div class="field-with-button">
-        <input
-          id="password"
-          name="password"
-          type={shown.value ? 'text' : 'password'}
-          autocomplete="current-password"
-          value={value}
-          onInput={(event) => onInput(event.currentTarget.value)}
-        />
-        <button
-          type="button"
-          class="icon-button"
-          aria-label="Show password"
-          aria-pressed={shown.value}
-          onClick={() => (shown.value = !shown.value)}
-        >
-          {shown.value ? <EyeOff size={18} /> : <Eye size={18} />}
-        </button>
-      </div>
-    </div>
+    <button class="button primary" type="submit" aria-busy={busy} disabled={busy || waitS > 0}>
+      {busy ? 'Signing in…' : waitS > 0 ? `Try again in ${wait(waitS)}` : 'Sign in'}
+    </button>
   );
 }
 
@@ -111,15 +130,4 @@ function missing(identity: string, password: string): string | undefined {
   if (!identity.trim()) return 'Enter your phone number or e-mail address.';
   if (!password) return 'Enter your password.';
   return undefined;
-}
-
-/** What to do about it, in the words of the person at the form. */
-function explain(problem: unknown): string {
-  if (!(problem instanceof ApiError)) return 'Something went wrong. Try again.';
-  if (problem.code === 'bad-credentials') return 'That phone number or e-mail and password do not match.';
-  if (problem.code === 'unreachable')
-    return 'The server cannot be reached. Check your connection and try again.';
-  if (problem.status === 429) return 'Too many attempts. Wait a minute and try again.';
-  if (problem.status >= 500) return 'The server is not ready. Try again in a moment.';
-  return problem.problem.errors?.map((each) => each.detail).join(' ') || problem.message;
 }

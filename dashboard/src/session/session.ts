@@ -1,44 +1,48 @@
-import { signal } from '@preact/signals';
-import { ApiError, request, type Call } from '../api/http';
-import type { Maybe, User } from '../api/types';
-import { endsSession } from '../realtime/protocol';
+import { effect } from '@preact/signals';
+import { ApiError, request } from '../api/http';
+import { alone } from './lock';
+import { follow, forget, keep, newest, notice, session, SESSION_ENDED } from './store';
+import type { Session, SignedIn } from './store';
 
-interface Tokens {
-  accessToken: string;
-  refreshToken?: Maybe<string>;
-  /** Seconds. */
-  expiresIn?: Maybe<number>;
+const RENEWAL_LOCK = 'waypost.renewal';
+const RENEW_AGAIN_MS = 5_000;
+
+/** What became of asking for another access token. `unknown`: the server gave no verdict; it may still be good. */
+export type Renewal = 'renewed' | 'ended' | 'unknown';
+
+let renewing: Promise<Renewal> | undefined;
+
+/** `orgId` picks one of several organisations. */
+export async function signIn(identity: string, password: string, orgId?: string): Promise<void> {
+  const body = { ...addressOf(identity), password, ...(orgId && { orgId }) };
+  keep(await request<SignedIn>('POST', '/auth/login', { body }));
 }
 
-export interface Session extends Tokens {
-  user: User;
-}
-
-export const SESSION_ENDED = 'Your session ended. Sign in again.';
-const STORAGE_KEY = 'waypost.session';
-
-/** Who is signed in in this tab; undefined shows the sign-in page. */
-export const session = signal<Session | undefined>(restore());
-/** Why the sign-in page is shown, if there is something to say. */
-export const notice = signal<string | undefined>(undefined);
-
-let refreshTimer: ReturnType<typeof setTimeout> | undefined;
-let refreshing: Promise<boolean> | undefined;
-
-export async function signIn(identity: string, password: string): Promise<void> {
+/** A phone number or an e-mail address, by how it looks. */
+export function addressOf(identity: string): { email: string } | { phone: string } {
   const name = identity.trim();
-  const who = name.includes('@') ? { email: name } : { phone: name.replace(/[\s()-]/g, '') };
-  keep(await request<Session>('POST', '/auth/login', { body: { ...who, password } }));
-  notice.value = undefined;
+  return name.includes('@') ? { email: name } : { phone: name.replace(/[\s()-]/g, '') };
 }
 
-export function signOut(): void {
-  const refreshToken = session.value?.refreshToken;
-  const token = session.value?.accessToken;
-  // Best effort: the tab forgets the session whatever the server answers.
-  if (refreshToken) request('POST', '/auth/logout', { token, body: { refreshToken } }).catch(() => undefined);
+/** Sign out in every tab. The browser forgets the session whatever the server answers. */
+export function signOut(): Promise<void> {
+  const leaving = session.value;
   forget();
   notice.value = undefined;
+  return leaving ? endOnServer(leaving).catch(() => undefined) : Promise.resolve();
+}
+
+async function endOnServer({ accessToken, refreshToken }: Session): Promise<void> {
+  const logout = (token: string) =>
+    request('POST', '/auth/logout', { token, body: {}, keepalive: true }) as Promise<void>;
+  try {
+    await logout(accessToken);
+  } catch (error) {
+    if (!refreshToken || !isDead(error)) throw error;
+    // The access token had run out; the session behind it has not.
+    const body = { refreshToken };
+    await logout((await request<SignedIn>('POST', '/auth/refresh', { body, keepalive: true })).accessToken);
+  }
 }
 
 /** The server says that the session is over. */
@@ -48,76 +52,43 @@ export function sessionEnded(): void {
   notice.value = SESSION_ENDED;
 }
 
-/** A GET as the person who is signed in; a dead session leads to the sign-in page. */
-export async function get<T>(path: string, call: Pick<Call, 'signal'> = {}): Promise<T> {
-  const token = session.value?.accessToken;
-  try {
-    return await request<T>('GET', path, { ...call, token });
-  } catch (error) {
-    if (!isDead(error)) throw error;
-    if (session.value?.accessToken === token && !(await refresh())) {
-      sessionEnded();
-      throw error;
-    }
-    return request<T>('GET', path, { ...call, token: session.value?.accessToken });
-  }
+/** Get another access token in place of `refused`: one request for all tabs and all who ask at once. */
+export function renew(refused: string | undefined = session.value?.accessToken): Promise<Renewal> {
+  renewing ??= alone(RENEWAL_LOCK, () => exchangeToken(refused)).finally(() => (renewing = undefined));
+  return renewing;
 }
 
-/** Get a new access token, if the server gave the means. False: the session cannot be continued. */
-export function refresh(): Promise<boolean> {
-  refreshing ??= renew().finally(() => (refreshing = undefined));
-  return refreshing;
-}
-
-async function renew(): Promise<boolean> {
+async function exchangeToken(refused: string | undefined): Promise<Renewal> {
+  follow();
   const before = session.value;
-  if (!before?.refreshToken) return false;
+  if (!before) return 'ended';
+  if (before.accessToken !== refused) return 'renewed'; // by another tab, while we waited for our turn
+  if (!before.refreshToken) return 'ended';
   try {
-    const tokens = await request<Tokens>('POST', '/auth/refresh', {
-      body: { refreshToken: before.refreshToken },
-    });
-    if (session.value === before) keep({ ...before, ...tokens });
-    return session.value !== undefined;
+    const body = { refreshToken: before.refreshToken };
+    const answer = await request<SignedIn>('POST', '/auth/refresh', { body });
+    if (newest()?.accessToken === refused) keep({ ...before, ...answer });
+    else follow(); // somebody signed out, or in as another person, meanwhile
+    return session.value ? 'renewed' : 'ended';
   } catch (error) {
-    // Unreachable is no verdict: the token may still be good when the server is back.
-    return error instanceof ApiError && error.status === 0;
+    return isDead(error) ? 'ended' : 'unknown';
   }
 }
 
-function isDead(error: unknown): boolean {
-  return error instanceof ApiError && (error.status === 401 || endsSession(error.code));
+/** Only a 401 is a verdict on a token: a server that is away or overloaded gives none. */
+export function isDead(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401;
 }
 
-function keep(next: Session): void {
-  session.value = next;
-  try {
-    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(next));
-  } catch {
-    // Without storage the session lasts as long as the page.
+// A timer for whatever session is there: signed in here, restored, or renewed by another tab.
+effect(() => {
+  const renewAtMs = session.value?.refreshToken ? session.value.renewAtMs : undefined;
+  if (!renewAtMs) return undefined;
+  let timer = setTimeout(keepUp, Math.max(0, renewAtMs - Date.now()));
+  async function keepUp(): Promise<void> {
+    const outcome = await renew();
+    if (outcome === 'ended') sessionEnded();
+    if (outcome === 'unknown') timer = setTimeout(keepUp, RENEW_AGAIN_MS);
   }
-  planRefresh(next);
-}
-
-function forget(): void {
-  clearTimeout(refreshTimer);
-  session.value = undefined;
-  try {
-    sessionStorage.removeItem(STORAGE_KEY);
-  } catch {
-    // Nothing was stored then.
-  }
-}
-
-function planRefresh(of: Session): void {
-  clearTimeout(refreshTimer);
-  if (of.refreshToken && of.expiresIn) refreshTimer = setTimeout(() => void refresh(), of.expiresIn * 800);
-}
-
-function restore(): Session | undefined {
-  try {
-    const stored = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? 'null') as Session | null;
-    return stored?.accessToken ? stored : undefined;
-  } catch {
-    return undefined;
-  }
-}
+  return () => clearTimeout(timer);
+});

@@ -2,6 +2,7 @@ import { Route as RouteIcon, X } from 'lucide-preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { useConsole } from '../console';
 import type { Row } from '../fleet/vehicle';
+import { isMapShown } from '../nav/route';
 import { now } from '../ui/clock';
 import { freshness } from '../ui/format';
 import { Section } from '../ui/Section';
@@ -97,7 +98,7 @@ function useEscape(close: () => void): void {
     const onKey = (event: KeyboardEvent) => {
       // In the search box Escape empties the box first.
       const isTyping = event.target instanceof HTMLInputElement && event.target.value !== '';
-      if (event.key === 'Escape' && !isTyping) latest.current();
+      if (event.key === 'Escape' && !isTyping && isMapShown.value) latest.current();
     };
     document.addEventListener('keydown', onKey);
     return () => document.removeEventListener('keydown', onKey);

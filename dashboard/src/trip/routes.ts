@@ -1,5 +1,5 @@
 import type { Location, Page, Trip, TripEvent } from '../api/types';
-import { get } from '../session/session';
+import { get } from '../session/call';
 
 const PAGE_LIMIT = 200;
 /** 25 pages: 5,000 fixes, a working day at one every 6 s. */

@@ -12,6 +12,7 @@ const dayAndTime = new Intl.DateTimeFormat(undefined, {
   minute: '2-digit',
   hourCycle: 'h23',
 });
+const dayOnly = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
 
 /** What is shown where nothing is known. */
 export const UNKNOWN = '—';
@@ -30,6 +31,13 @@ export function freshness(recordedAtMs: number, nowMs: number): string {
   return recordedAtMs === 0 ? 'no position yet' : `updated ${age(recordedAtMs, nowMs)} ago`;
 }
 
+/** "3 min ago"; `never` for what has not happened yet. */
+export function ago(iso: Maybe<string>, nowMs: number, never: string = UNKNOWN): string {
+  const ms = iso ? Date.parse(iso) : NaN;
+  if (Number.isNaN(ms)) return never;
+  return nowMs - ms < 5_000 ? 'just now' : `${age(ms, nowMs)} ago`;
+}
+
 export function kmh(speedMps: Maybe<number>): string {
   return speedMps == null ? UNKNOWN : String(Math.round(speedMps * 3.6));
 }
@@ -44,6 +52,12 @@ export function when(iso: Maybe<string>, nowMs: number): string {
   const ms = Date.parse(iso);
   if (Number.isNaN(ms)) return UNKNOWN;
   return new Date(ms).toDateString() === new Date(nowMs).toDateString() ? clock(ms) : dayAndTime.format(ms);
+}
+
+/** "12 Oct 2026". */
+export function day(iso: Maybe<string>): string {
+  const ms = iso ? Date.parse(iso) : NaN;
+  return Number.isNaN(ms) ? UNKNOWN : dayOnly.format(ms);
 }
 
 const POINTS = ['N', 'NE', 'E', 'SE', 'S', 'SW', 'W', 'NW'];

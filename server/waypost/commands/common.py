@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -13,12 +13,14 @@ import typer
 
 from waypost.kernel.errors import AppError
 from waypost.platform import keyfile
+from waypost.platform.embedded import default_data_dir
 from waypost.settings import Settings
 
 T = TypeVar("T")
 Data = Annotated[
     Path | None, typer.Option(help="Data folder of a running `waypost up` whose database is meant, if none is set.")
 ]
+Org = Annotated[str, typer.Option(help="The organisation's name or id.")]
 REMEMBERED = frozenset(
     {
         "WAYPOST_DATABASE_URL",
@@ -51,6 +53,19 @@ def read_settings(data: Path | None = None, **overrides: object) -> Settings:
         return Settings.from_env(env)
     except AppError as error:
         fail(error.detail, BAD_USE)
+
+
+def operator_settings(data: Path | None) -> Settings:
+    """For commands of the operator: without settings those of the ``waypost up`` of this account are meant."""
+    return read_settings(data or default_data_dir())
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns, each as wide as its widest cell; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def remember(folder: Path, env: Mapping[str, str]) -> None:

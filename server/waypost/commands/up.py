@@ -25,6 +25,7 @@ from waypost.kernel.errors import AppError
 from waypost.platform import keyfile, migrations
 from waypost.platform.embedded import EmbeddedError, EmbeddedStack, default_data_dir, provision
 from waypost.platform.processes import ProcessFailed, Supervisor
+from waypost.platform.secretbox import new_key
 from waypost.replay.rows import TraceError
 from waypost.settings import Settings, reveal
 
@@ -112,7 +113,7 @@ async def _up(settings: Settings, options: Options) -> int:
         url = address(_reachable(settings.host), port)
         await _start_parts(supervisor, env, url, stop)
         demo = await _start_demo(supervisor, env, url, await planning) if planning is not None else None
-        _announce(url, options, demo)
+        _announce(url, options, demo, shows_notices=_shows_notices(settings, options))
         return await _until_end(stop, stack, supervisor)
 
 
@@ -131,7 +132,10 @@ async def _prepare(settings: Settings, options: Options, stack: EmbeddedStack, p
     system_login = migrations.username(reveal(settings.database_system_url))
     await migrations.up(owner_url, login=login, system_login=system_login)
     if settings.signing_key is None:
-        env["WAYPOST_SIGNING_KEY_FILE"] = str(keyfile.ensure(options.data / "signing.key"))
+        env["WAYPOST_SIGNING_KEY_FILE"] = str(keyfile.ensure(options.data / "signing.key", keyfile.new_secret))
+    if settings.encryption_keys is None:
+        env["WAYPOST_ENCRYPTION_KEYS_FILE"] = str(keyfile.ensure(options.data / "encryption.keys", new_key))
+    env["WAYPOST_CONSOLE_CHANNEL"] = str(_shows_notices(settings, options)).lower()
     remember(options.data, {**env, "WAYPOST_DATABASE_OWNER_URL": owner_url})
     return env
 
@@ -146,9 +150,13 @@ async def _start_parts(supervisor: Supervisor, env: Mapping[str, str], url: str,
                             return
                 await asyncio.sleep(READY_POLL_S)
 
-    worker = asyncio.create_task(supervisor.start("worker", [*PYTHON, "waypost_workers.main"], env, restart=True))
+    async def workers() -> None:
+        for name, arguments in (("worker", []), ("relay", ["relay"])):
+            await supervisor.start(name, [*PYTHON, "waypost_workers.main", *arguments], env, restart=True)
+
+    starting = asyncio.create_task(workers())
     await supervisor.start("server", [*PYTHON, "waypost.cli", "serve"], env, ready=ready)
-    await worker
+    await starting
 
 
 async def _start_demo(supervisor: Supervisor, env: Mapping[str, str], url: str, demo: Demo) -> Demo:
@@ -158,7 +166,14 @@ async def _start_demo(supervisor: Supervisor, env: Mapping[str, str], url: str, 
     return demo
 
 
-def _announce(url: str, options: Options, demo: Demo | None) -> None:
+def _shows_notices(settings: Settings, options: Options) -> bool:
+    """Is there the page with what customers are told? In the demo, and where no mail server is set."""
+    if settings.console_channel is not None:
+        return settings.console_channel
+    return options.demo is not None or settings.smtp_host is None
+
+
+def _announce(url: str, options: Options, demo: Demo | None, *, shows_notices: bool) -> None:
     seconds = time.monotonic() - options.began
     lines = [f"Waypost is ready after {seconds:.1f} s: {url}", f"  data in {options.data}"]
     if demo is not None:
@@ -169,6 +184,8 @@ def _announce(url: str, options: Options, demo: Demo | None) -> None:
         lines.append(
             f"  add a person: waypost user add NAME --org BUSINESS --new-org --email ADDRESS --data {options.data}"
         )
+    if shows_notices:
+        lines.append(f"  what customers are told is shown at {url}/dev/outbox, on this machine only")
     lines.append("  stop with Ctrl-C")
     sys.stdout.write("\n".join(["", *lines, "", ""]))
     sys.stdout.flush()

@@ -1,78 +1,77 @@
-"""What a device's token opens, and how every node forgets a withdrawn one within five seconds.
-
-A token found valid is remembered for ``REMEMBER_S``, so that a phone's every batch does not cost a look-up. A node
-also asks the database every ``revocation_poll_s`` which of the devices that it remembers, or that hold a socket here,
-were withdrawn; it forgets their tokens and cuts their sockets. This needs no Redis, and no two clocks that agree.
-"""
+"""What a device's token opens, and which of the devices that are connected do not stand as they did."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from waypost.directory import storage
+from waypost.directory import storage_devices as storage
+from waypost.directory.guesses import Guesses
 from waypost.identity.domain import TokenInvalid, token_hash
 from waypost.kernel.clock import Clock
-from waypost.kernel.errors import Unavailable
 from waypost.kernel.principal import Principal
+from waypost.kernel.remembered import Remembered
 from waypost.platform.database import SYSTEM, Database
-from waypost.platform.telemetry import log
 
-REMEMBER_S = 2.0
-REMEMBER_AT_MOST = 20_000
+_TOKEN = re.compile(r"wpd_[A-Za-z0-9_-]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Device tokens of this process. ``known``: hash -> (principal, until when, monotonic)."""
+    """Device tokens of this process. ``seen``: which devices were about lately."""
 
     database: Database
     clock: Clock
-    known: OrderedDict[bytes, tuple[Principal, float]] = field(default_factory=OrderedDict)
+    remembered: Remembered[bytes]
+    guesses: Guesses
+    seen: set[tuple[UUID, UUID]] = field(default_factory=set)
 
     async def authenticate(self, token: str) -> Principal:
         """The device's principal; ``TokenInvalid`` when the token is unknown or withdrawn."""
-        hashed = token_hash(token)
-        remembered = self.known.get(hashed)
-        if remembered is not None and remembered[1] > self.clock.monotonic():
-            return remembered[0]
-        async with self.database.transaction(SYSTEM) as conn:
-            principal = await storage.principal_by_token(conn, hashed)
-        if principal is None:
-            self.known.pop(hashed, None)
+        if not _TOKEN.fullmatch(token):
             raise TokenInvalid
-        self._remember(hashed, principal)
+        hashed = token_hash(token)
+        if (remembered := self.remembered.get(hashed)) is not None:
+            return remembered
+        if self.guesses.is_bad(hashed):
+            raise TokenInvalid
+        if hashed not in self.remembered.known:
+            self.guesses.check()
+        return await self._look_up(hashed)
+
+    async def _look_up(self, hashed: bytes) -> Principal:
+        async with self.database.transaction(SYSTEM) as conn:
+            principal = await storage.principal_by_token(conn, hashed, self.clock.now())
+        if principal is None or principal.device_id is None:
+            self.remembered.known.pop(hashed, None)
+            self.guesses.note(hashed)
+            raise TokenInvalid
+        self.remembered.keep(hashed, principal)
+        self.seen.add((principal.org_id, principal.device_id))
         return principal
 
-    def _remember(self, hashed: bytes, principal: Principal) -> None:
-        self.known[hashed] = (principal, self.clock.monotonic() + REMEMBER_S)
-        self.known.move_to_end(hashed)
-        while len(self.known) > REMEMBER_AT_MOST:
-            self.known.popitem(last=False)
+    def forget(self, device_id: UUID) -> None:
+        """Ask anew on this node what a device is; the others do within two seconds."""
+        self.remembered.forget(lambda principal: principal.device_id == device_id)
 
-    async def withdrawn_of(self, devices: Iterable[UUID]) -> set[UUID]:
-        """Ask once which of these devices, and of those remembered here, were withdrawn; forget their tokens."""
-        asked = {*devices, *(p.device_id for p, _ in self.known.values() if p.device_id)}
-        if not asked:
+    async def lost(self, connected: Collection[Principal]) -> set[Principal]:
+        """Those devices among ``connected`` that were withdrawn, or are another driver's or in another truck by now,
+        or whose token has been replaced and is no longer good.
+        """
+        devices = [p for p in connected if p.device_id is not None]
+        if not devices:
             return set()
         async with self.database.transaction(SYSTEM) as conn:
-            withdrawn = await storage.revoked_of(conn, asked)
-        for hashed in [h for h, (principal, _) in self.known.items() if principal.device_id in withdrawn]:
-            del self.known[hashed]
-        return withdrawn
+            marks = await storage.lost_devices(conn, devices, self.clock.now())
+        self.remembered.forget(lambda principal: principal.session_id in marks)
+        return {device for device in devices if device.session_id in marks}
 
-    async def watch(
-        self, every_s: float, connected: Callable[[], Iterable[UUID]], cut: Callable[[set[UUID]], Awaitable[None]]
-    ) -> None:
-        """Ask for ever, about the devices that are ``connected``; ``cut`` ends what the withdrawn ones hold."""
-        while True:
-            try:
-                if withdrawn := await self.withdrawn_of(connected()):
-                    await cut(withdrawn)
-            except Unavailable:
-                log.warning("revocations_unknown", reason="database away")
-            except Exception:  # noqa: BLE001 - the watch must outlive whatever one look runs into
-                log.exception("revocations_unknown")
-            await self.clock.sleep(every_s)
+    async def note_seen(self, connected: Collection[Principal]) -> None:
+        """Keep that these, and who came with a token since the last time, are about."""
+        seen = self.seen | {(p.org_id, p.device_id) for p in connected if p.device_id is not None}
+        self.seen.clear()
+        if seen:
+            async with self.database.transaction(SYSTEM) as conn:
+                await storage.note_seen(conn, seen, self.clock.now())

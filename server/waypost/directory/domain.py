@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from waypost.kernel.errors import Conflict, NotFound
+from waypost.kernel.principal import Principal, Role
+
+OLD_TOKEN_LIFE = timedelta(
+    hours=24
+)  # a phone far from the office goes on with the old token until somebody types the new
 
 
 class DriverNotFound(NotFound):
@@ -34,19 +41,76 @@ class DeviceNotFound(NotFound):
 
 
 class DeviceRevoked(Conflict):
-    """The device's token was withdrawn before."""
+    """The device's token was withdrawn before; add a new device."""
 
     code = "device-revoked"
 
 
+class Archived(Conflict):
+    """It is archived, and stays as it is."""
+
+    code = "archived"
+
+
+class DriverOnTheRoad(Conflict):
+    """The driver is running a trip; complete or cancel it first."""
+
+    code = "driver-busy"
+
+
+class TruckOnTheRoad(Conflict):
+    """The truck is on a running trip; complete or cancel it first."""
+
+    code = "truck-busy"
+
+
+class MemberDrivesAlready(Conflict):
+    """That member is linked to another driver."""
+
+    code = "member-drives-already"
+
+
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A person who drives."""
+    """A person who drives; ``user_id``: the member they sign in as."""
 
     id: UUID
     name: str
     phone: str | None
+    user_id: UUID | None
     created_at: datetime
+    archived_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truck:
+    """A vehicle of the organisation."""
+
+    id: UUID
+    name: str
+    plate: str | None
+    created_at: datetime
+    archived_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who is delivered to. ``locale``: a BCP 47 tag; ``time_zone``: an IANA name."""
+
+    id: UUID
+    name: str
+    phone: str | None
+    email: str | None
+    locale: str | None
+    time_zone: str | None
+    created_at: datetime
+    archived_at: datetime | None
+    version: int
+
+
+Entry: TypeAlias = Driver | Truck | Customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +120,64 @@ class Device:
     id: UUID
     name: str
     driver_id: UUID
+    driver_name: str
     truck_id: UUID | None
+    truck_name: str | None
     created_at: datetime
     revoked_at: datetime | None
+    last_seen_at: datetime | None
+    old_token_until: datetime | None
+    version: int
 
     @property
     def vehicle_id(self) -> UUID:
         """The truck the device is in, else the device itself."""
         return self.truck_id or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Whose phone a device was, in which truck, from ``from_at`` up to, not including, ``until_at`` (None: still)."""
+
+    driver_id: UUID
+    truck_id: UUID | None
+    from_at: datetime
+    until_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries of a register a list shows: those in use or those put away; ``text``: with it in their names."""
+
+    text: str | None = None
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesWanted:
+    """Which devices a list shows; None: any."""
+
+    driver_id: UUID | None = None
+    truck_id: UUID | None = None
+    revoked: bool | None = None
+
+
+def assignment_at(assignments: Sequence[Assignment], moment: datetime) -> Assignment | None:
+    """Whose the device was then: the last that had begun, else the first. ``assignments``: oldest first."""
+    begun = [assignment for assignment in assignments if assignment.from_at <= moment]
+    return begun[-1] if begun else next(iter(assignments), None)
+
+
+def driver_seen_by(principal: Principal, driver: Driver) -> Driver:
+    """A viewer sees who drives, not how they are reached."""
+    return replace(driver, phone=None, user_id=None) if principal.role is Role.VIEWER else driver
+
+
+def set_up_text(url: str, token: str) -> str:
+    """What the driver types where, to be read out or sent on."""
+    return (
+        "In the tracking app, open the settings and type:\n"
+        f"Server: {url}\n"
+        f"Token: {token}\n"
+        "The token is this phone's key: whoever has it reports as this phone. It is shown this once."
+    )

@@ -1,114 +1,171 @@
-"""The use cases of the registers: drivers and devices; what a device's token opens."""
+"""The use cases of the registers, each with its own rules."""
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 from uuid import UUID
 
-from waypost.directory import storage
+import asyncpg
+
+from waypost.directory import storage, storage_devices
+from waypost.directory.device_register import DeviceRegister
 from waypost.directory.domain import (
+    Assignment,
+    Customer,
     CustomerNotFound,
     Device,
-    DeviceNotFound,
-    DeviceRevoked,
     Driver,
     DriverNotFound,
+    DriverOnTheRoad,
+    MemberDrivesAlready,
+    Truck,
     TruckNotFound,
+    TruckOnTheRoad,
+    driver_seen_by,
 )
-from waypost.identity.domain import DEVICE_TOKEN_BYTES, DEVICE_TOKEN_PREFIX, token_hash
+from waypost.directory.existence import check_exist, is_driver_in_use
+from waypost.directory.registers import Register
+from waypost.identity.members import check_member
+from waypost.identity.service import checked_email, checked_phone
 from waypost.kernel.clock import Clock
-from waypost.kernel.ids import new_id
-from waypost.kernel.paging import Page, decode_cursor, page_of
-from waypost.kernel.principal import PLANNERS, Principal
+from waypost.kernel.errors import invalid_field
+from waypost.kernel.principal import PLANNERS, WATCHERS, Principal, Role
+from waypost.kernel.zones import zone_named
 from waypost.platform.database import Connection, Database
 
+__all__ = ["Customers", "Directory", "Drivers", "Trucks", "assignments_since", "check_exist", "is_driver_in_use"]
 
-async def check_exist(
-    conn: Connection,
-    org_id: UUID,
-    *,
-    driver_id: UUID | None = None,
-    truck_id: UUID | None = None,
-    customer_id: UUID | None = None,
-) -> None:
-    """Raise the leaf for the first that is named but is not this organisation's."""
-    no_driver, no_truck, no_customer = await storage.missing(
-        conn, org_id, driver_id=driver_id, truck_id=truck_id, customer_id=customer_id
-    )
-    if no_driver:
-        raise DriverNotFound
-    if no_truck:
-        raise TruckNotFound
-    if no_customer:
-        raise CustomerNotFound
+BOOKKEEPERS = PLANNERS | {Role.ACCOUNTANT}
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers(Register[Driver]):
+    """Who drives."""
+
+    devices: DeviceRegister
+
+    async def add(self, principal: Principal, values: Mapping[str, object]) -> Driver:
+        """``MemberDrivesAlready``, ``MemberNotFound`` for ``user_id``."""
+        try:
+            return await Register.add(self, principal, values)
+        except asyncpg.UniqueViolationError as error:
+            raise MemberDrivesAlready from error
+
+    async def change(
+        self, principal: Principal, entry_id: UUID, values: Mapping[str, object], *, expected: int | None = None
+    ) -> Driver:
+        """The same."""
+        try:
+            return await Register.change(self, principal, entry_id, values, expected=expected)
+        except asyncpg.UniqueViolationError as error:
+            raise MemberDrivesAlready from error
+
+    async def checked(
+        self, conn: Connection, principal: Principal, values: Mapping[str, object]
+    ) -> Mapping[str, object]:
+        if isinstance(user_id := values.get("user_id"), UUID):
+            await check_member(conn, principal.org_id, user_id)
+        return _with_normal_addresses(values)
+
+    async def _put_away(self, conn: Connection, principal: Principal, entry_id: UUID) -> None:
+        """Not while on the road. Their devices are withdrawn, and their member may be linked to another."""
+        if await storage.is_driver_running(conn, principal.org_id, entry_id):
+            raise DriverOnTheRoad
+        for device_id in await storage_devices.devices_of_driver(conn, principal.org_id, entry_id):
+            await self.devices.withdraw(conn, principal, device_id)
+        await storage.unlink_driver(conn, principal.org_id, entry_id)
+
+    def _seen(self, principal: Principal, entry: Driver) -> Driver:
+        return driver_seen_by(principal, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Trucks(Register[Truck]):
+    """What is driven."""
+
+    async def _put_away(self, conn: Connection, principal: Principal, entry_id: UUID) -> None:
+        """Not while on the road. The devices in it are vehicles of their own again."""
+        if await storage.is_truck_running(conn, principal.org_id, entry_id):
+            raise TruckOnTheRoad
+        now = self.clock.now()
+        for device_id, driver_id in await storage_devices.devices_in_truck(conn, principal.org_id, entry_id):
+            await storage_devices.reassign(
+                conn, principal.org_id, device_id, driver_id=driver_id, truck_id=None, now=now
+            )
+            await storage_devices.take_out_of_truck(conn, principal.org_id, device_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Customers(Register[Customer]):
+    """Who is delivered to."""
+
+    async def checked(
+        self,
+        conn: Connection,  # noqa: ARG002 - it needs no look
+        principal: Principal,  # noqa: ARG002
+        values: Mapping[str, object],
+    ) -> Mapping[str, object]:
+        if isinstance(zone := values.get("time_zone"), str):
+            try:
+                zone_named(zone)
+            except ValueError as error:
+                raise invalid_field("timeZone", str(error)) from error
+        return _with_normal_addresses(values)
+
+
+def _with_normal_addresses(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Phone numbers in E.164, e-mail addresses in lower case; ``Invalid`` names the field of what is neither."""
+    normal = dict(values)
+    if isinstance(phone := values.get("phone"), str):
+        normal["phone"] = checked_phone(phone)
+    if isinstance(email := values.get("email"), str):
+        normal["email"] = checked_email(email)
+    return normal
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Drivers, trucks, customers, devices: for planners. (Who else reads what comes with the registers.)"""
+    """All registers. The methods are short ways for commands and tests."""
 
-    database: Database
-    clock: Clock
+    drivers: Drivers
+    trucks: Trucks
+    customers: Customers
+    devices: DeviceRegister
+
+    @classmethod
+    def over(cls, database: Database, clock: Clock) -> Self:
+        devices = DeviceRegister(database, clock)
+        return cls(
+            Drivers(database, clock, storage.DRIVERS, "driver", DriverNotFound, WATCHERS, devices),
+            Trucks(database, clock, storage.TRUCKS, "truck", TruckNotFound, WATCHERS),
+            Customers(database, clock, storage.CUSTOMERS, "customer", CustomerNotFound, BOOKKEEPERS),
+            devices,
+        )
 
     async def add_driver(self, principal: Principal, *, name: str, phone: str | None = None) -> Driver:
-        principal.require(PLANNERS)
-        driver = Driver(new_id(self.clock), name, phone, self.clock.now())
-        async with self.database.transaction(principal.org_id) as conn:
-            await storage.add_driver(conn, principal.org_id, driver)
-        return driver
+        return await self.drivers.add(principal, {"name": name, "phone": phone})
 
     async def add_truck(self, principal: Principal, *, name: str, plate: str | None = None) -> UUID:
-        principal.require(PLANNERS)
-        truck_id = new_id(self.clock)
-        async with self.database.transaction(principal.org_id) as conn:
-            await storage.add_truck(conn, principal.org_id, truck_id, name, plate, self.clock.now())
-        return truck_id
+        return (await self.trucks.add(principal, {"name": name, "plate": plate})).id
 
     async def add_customer(
         self, principal: Principal, *, name: str, phone: str | None = None, email: str | None = None
     ) -> UUID:
-        principal.require(PLANNERS)
-        customer_id = new_id(self.clock)
-        async with self.database.transaction(principal.org_id) as conn:
-            await storage.add_customer(
-                conn, principal.org_id, customer_id, name=name, phone=phone, email=email, now=self.clock.now()
-            )
-        return customer_id
-
-    async def drivers(self, principal: Principal, limit: int, cursor: str | None) -> Page[Driver]:
-        principal.require(PLANNERS)
-        after = decode_cursor(cursor, UUID) if cursor else None
-        async with self.database.transaction(principal.org_id) as conn:
-            rows = await storage.list_drivers(conn, principal.org_id, after, limit)
-        return page_of(rows, limit, lambda driver: driver.id)
+        return (await self.customers.add(principal, {"name": name, "phone": phone, "email": email})).id
 
     async def add_device(
         self, principal: Principal, *, name: str, driver_id: UUID, truck_id: UUID | None = None
     ) -> tuple[Device, str]:
         """A device and its token, which is shown this once and never again."""
-        principal.require(PLANNERS)
-        token = DEVICE_TOKEN_PREFIX + secrets.token_urlsafe(DEVICE_TOKEN_BYTES)
-        device = Device(new_id(self.clock), name, driver_id, truck_id, self.clock.now(), None)
-        async with self.database.transaction(principal.org_id) as conn:
-            await check_exist(conn, principal.org_id, driver_id=driver_id, truck_id=truck_id)
-            await storage.add_device(conn, principal.org_id, device, token_hash(token))
-        return device, token
-
-    async def devices(self, principal: Principal, limit: int, cursor: str | None) -> Page[Device]:
-        principal.require(PLANNERS)
-        after = decode_cursor(cursor, UUID) if cursor else None
-        async with self.database.transaction(principal.org_id) as conn:
-            rows = await storage.list_devices(conn, principal.org_id, after, limit)
-        return page_of(rows, limit, lambda device: device.id)
+        return await self.devices.add(principal, name=name, driver_id=driver_id, truck_id=truck_id)
 
     async def revoke_device(self, principal: Principal, device_id: UUID) -> Device:
-        """Withdraw a device's token. Every node lets go of it within five seconds (``devices.py``)."""
-        principal.require(PLANNERS)
-        async with self.database.transaction(principal.org_id) as conn:
-            device = await storage.revoke_device(conn, principal.org_id, device_id)
-            if device is None:
-                raise (
-                    DeviceRevoked if await storage.device_exists(conn, principal.org_id, device_id) else DeviceNotFound
-                )
-        return device
+        return await self.devices.revoke(principal, device_id)
+
+
+async def assignments_since(conn: Connection, org_id: UUID, device_id: UUID, since: datetime) -> Sequence[Assignment]:
+    """Whose a device was from ``since`` on, oldest first, for who books its fixes. Needs the system scope."""
+    return await storage_devices.assignments(conn, org_id, device_id, since)

@@ -1,116 +1,150 @@
-"""SQL of drivers, trucks, customers and devices."""
+"""SQL of drivers, trucks and customers: three registers of one form. Devices have ``storage_devices``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from waypost.directory.domain import Device, Driver
-from waypost.kernel.principal import Principal, Role
+from waypost.directory.domain import Customer, Driver, Entry, Truck, Wanted
+from waypost.notifications.domain import Contact
 from waypost.platform.database import Connection
 
-ADD_DRIVER = "INSERT INTO drivers (org_id, id, name, phone, created_at) VALUES ($1, $2, $3, $4, $5)"
-ADD_TRUCK = "INSERT INTO trucks (org_id, id, name, plate, created_at) VALUES ($1, $2, $3, $4, $5)"
-ADD_CUSTOMER = "INSERT INTO customers (org_id, id, name, phone, email, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
-ADD_DEVICE = """
-INSERT INTO devices (org_id, id, name, driver_id, truck_id, token_hash, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-"""
-
-LIST_DRIVERS = """
-SELECT id, name, phone, created_at FROM drivers
- WHERE org_id = $1 AND archived_at IS NULL AND ($2::uuid IS NULL OR id > $2)
- ORDER BY id LIMIT $3
-"""
-LIST_DEVICES = """
-SELECT id, name, driver_id, truck_id, created_at, revoked_at FROM devices
- WHERE org_id = $1 AND ($2::uuid IS NULL OR id > $2)
- ORDER BY id LIMIT $3
-"""
-REVOKE_DEVICE = """
-UPDATE devices SET revoked_at = now(), version = version + 1
- WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL
-RETURNING id, name, driver_id, truck_id, created_at, revoked_at
-"""
-DEVICE_EXISTS = "SELECT EXISTS (SELECT FROM devices WHERE org_id = $1 AND id = $2)"
-MISSING = """
-SELECT $2::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM drivers WHERE org_id = $1 AND id = $2),
-       $3::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM trucks WHERE org_id = $1 AND id = $3),
-       $4::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM customers WHERE org_id = $1 AND id = $4)
-"""
-PRINCIPAL_BY_HASH = """
-SELECT org_id, id, driver_id, coalesce(truck_id, id) AS vehicle_id FROM devices
- WHERE token_hash = $1 AND revoked_at IS NULL
-"""
-REVOKED_OF = "SELECT id FROM devices WHERE id = ANY($1) AND revoked_at IS NOT NULL"
+T = TypeVar("T", bound=Entry)
 
 
-async def add_driver(conn: Connection, org_id: UUID, driver: Driver) -> None:
-    await conn.execute(ADD_DRIVER, org_id, driver.id, driver.name, driver.phone, driver.created_at)
+@dataclass(frozen=True, slots=True)
+class Table(Generic[T]):
+    """One register. ``columns``: what people write into it; ``searched``: those that a search looks at."""
+
+    name: str
+    kind: type[T]
+    columns: Sequence[str]
+    searched: Sequence[str]
+
+    @property
+    def find(self) -> str:
+        return f"{self._select} WHERE org_id = $1 AND id = $2"
+
+    @property
+    def lock(self) -> str:
+        """Who names the row in theirs (a key's share) is not held up."""
+        return f"{self.find} FOR NO KEY UPDATE"
+
+    @property
+    def rows(self) -> str:
+        text = " || ' ' || ".join(f"coalesce({column}, '')" for column in self.searched)
+        return f"""{self._select}
+ WHERE org_id = $1 AND ($2::uuid IS NULL OR id > $2) AND (archived_at IS NOT NULL) = $3
+   AND ($4::text IS NULL OR position(lower($4) IN lower({text})) > 0)
+ ORDER BY id LIMIT $5"""
+
+    @property
+    def add(self) -> str:
+        values = ", ".join(f"${number}" for number in range(4, 4 + len(self.columns)))
+        return (
+            f"INSERT INTO {self.name} (org_id, id, created_at, {', '.join(self.columns)})"  # noqa: S608 - no input
+            f" VALUES ($1, $2, $3, {values})"
+        )
+
+    @property
+    def change(self) -> str:
+        sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(self.columns, start=3))
+        return f"UPDATE {self.name} SET {sets}, version = version + 1 WHERE org_id = $1 AND id = $2"  # noqa: S608
+
+    @property
+    def archive(self) -> str:
+        return f"UPDATE {self.name} SET archived_at = $3, version = version + 1 WHERE org_id = $1 AND id = $2"  # noqa: S608
+
+    @property
+    def _select(self) -> str:
+        return f"SELECT id, {', '.join(self.columns)}, created_at, archived_at, version FROM {self.name}"  # noqa: S608
 
 
-async def add_truck(
-    conn: Connection, org_id: UUID, truck_id: UUID, name: str, plate: str | None, now: datetime
+DRIVERS = Table("drivers", Driver, ("name", "phone", "user_id"), ("name",))
+TRUCKS = Table("trucks", Truck, ("name", "plate"), ("name", "plate"))
+CUSTOMERS = Table("customers", Customer, ("name", "phone", "email", "locale", "time_zone"), ("name", "phone", "email"))
+
+# In the open, so that the test that prepares every statement sees them.
+FIND_DRIVER, LIST_DRIVERS, ADD_DRIVER = DRIVERS.find, DRIVERS.rows, DRIVERS.add
+LOCK_DRIVER, CHANGE_DRIVER, ARCHIVE_DRIVER = DRIVERS.lock, DRIVERS.change, DRIVERS.archive
+FIND_TRUCK, LIST_TRUCKS, ADD_TRUCK = TRUCKS.find, TRUCKS.rows, TRUCKS.add
+LOCK_TRUCK, CHANGE_TRUCK, ARCHIVE_TRUCK = TRUCKS.lock, TRUCKS.change, TRUCKS.archive
+FIND_CUSTOMER, LIST_CUSTOMERS, ADD_CUSTOMER = CUSTOMERS.find, CUSTOMERS.rows, CUSTOMERS.add
+LOCK_CUSTOMER, CHANGE_CUSTOMER, ARCHIVE_CUSTOMER = CUSTOMERS.lock, CUSTOMERS.change, CUSTOMERS.archive
+
+# Null: there is none of that id. The share lock keeps it from being archived before we have used it.
+ARCHIVED = """
+SELECT (SELECT archived_at IS NOT NULL FROM drivers WHERE org_id = $1 AND id = $2 FOR SHARE) AS driver,
+       (SELECT archived_at IS NOT NULL FROM trucks WHERE org_id = $1 AND id = $3 FOR SHARE) AS truck,
+       (SELECT archived_at IS NOT NULL FROM customers WHERE org_id = $1 AND id = $4 FOR SHARE) AS customer
+"""
+IS_DRIVER_RUNNING = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND driver_id = $2 AND status = 'started')"
+IS_TRUCK_RUNNING = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND truck_id = $2 AND status = 'started')"
+UNLINK_DRIVER = "UPDATE drivers SET user_id = NULL WHERE org_id = $1 AND id = $2"
+CONTACT = """
+SELECT c.name, o.name AS business, c.phone, c.email FROM customers c JOIN organisations o ON o.org_id = c.org_id
+ WHERE c.org_id = $1 AND c.id = $2
+"""
+
+
+async def find(conn: Connection, table: Table[T], org_id: UUID, entry_id: UUID, *, lock: bool = False) -> T | None:
+    """One entry, archived or not. ``lock``: until the transaction's end."""
+    row = await conn.fetchrow(table.lock if lock else table.find, org_id, entry_id)
+    return table.kind(**dict(row)) if row else None
+
+
+async def rows(
+    conn: Connection, table: Table[T], org_id: UUID, wanted: Wanted, after: UUID | None, limit: int
+) -> list[T]:
+    """Entries by id, ``limit + 1`` of them."""
+    found = await conn.fetch(table.rows, org_id, after, wanted.archived, wanted.text, limit + 1)
+    return [table.kind(**dict(row)) for row in found]
+
+
+async def add(
+    conn: Connection, table: Table[T], org_id: UUID, entry_id: UUID, values: Mapping[str, object], now: datetime
 ) -> None:
-    await conn.execute(ADD_TRUCK, org_id, truck_id, name, plate, now)
+    """``values``: by column; what is left out is null."""
+    await conn.execute(table.add, org_id, entry_id, now, *(values.get(column) for column in table.columns))
 
 
-async def add_customer(
-    conn: Connection, org_id: UUID, customer_id: UUID, *, name: str, phone: str | None, email: str | None, now: datetime
-) -> None:
-    await conn.execute(ADD_CUSTOMER, org_id, customer_id, name, phone, email, now)
+async def change(conn: Connection, table: Table[T], org_id: UUID, entry_id: UUID, values: Mapping[str, object]) -> None:
+    """Every column of a locked entry."""
+    await conn.execute(table.change, org_id, entry_id, *(values[column] for column in table.columns))
 
 
-async def add_device(conn: Connection, org_id: UUID, device: Device, token_hash: bytes) -> None:
-    await conn.execute(
-        ADD_DEVICE, org_id, device.id, device.name, device.driver_id, device.truck_id, token_hash, device.created_at
-    )
+async def archive(conn: Connection, table: Table[T], org_id: UUID, entry_id: UUID, now: datetime) -> None:
+    """Of a locked entry."""
+    await conn.execute(table.archive, org_id, entry_id, now)
 
 
-async def list_drivers(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[Driver]:
-    """Drivers by id, ``limit + 1`` of them."""
-    return [Driver(**row) for row in await conn.fetch(LIST_DRIVERS, org_id, after, limit + 1)]
+async def archived(
+    conn: Connection, org_id: UUID, driver_id: UUID | None, truck_id: UUID | None, customer_id: UUID | None
+) -> tuple[bool | None, bool | None, bool | None]:
+    """Is the driver, truck, customer archived? None: there is none of that id."""
+    row = await conn.fetchrow(ARCHIVED, org_id, driver_id, truck_id, customer_id)
+    return (row["driver"], row["truck"], row["customer"]) if row else (None, None, None)
 
 
-async def list_devices(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[Device]:
-    """Devices by id, withdrawn ones too, ``limit + 1`` of them."""
-    return [Device(**row) for row in await conn.fetch(LIST_DEVICES, org_id, after, limit + 1)]
+async def is_driver_running(conn: Connection, org_id: UUID, driver_id: UUID) -> bool:
+    """Is a trip of theirs on the road?"""
+    return bool(await conn.fetchval(IS_DRIVER_RUNNING, org_id, driver_id))
 
 
-async def missing(
-    conn: Connection,
-    org_id: UUID,
-    *,
-    driver_id: UUID | None = None,
-    truck_id: UUID | None = None,
-    customer_id: UUID | None = None,
-) -> tuple[bool, bool, bool]:
-    """Which of the driver, truck and customer are named but are not this organisation's."""
-    row = await conn.fetchrow(MISSING, org_id, driver_id, truck_id, customer_id)
-    return (row[0], row[1], row[2]) if row else (True, True, True)  # a SELECT without FROM has a row always
+async def is_truck_running(conn: Connection, org_id: UUID, truck_id: UUID) -> bool:
+    """Is a trip with it on the road?"""
+    return bool(await conn.fetchval(IS_TRUCK_RUNNING, org_id, truck_id))
 
 
-async def revoke_device(conn: Connection, org_id: UUID, device_id: UUID) -> Device | None:
-    """Withdraw a token; None when there is no such device or it was withdrawn before."""
-    row = await conn.fetchrow(REVOKE_DEVICE, org_id, device_id)
-    return Device(**row) if row else None
+async def unlink_driver(conn: Connection, org_id: UUID, driver_id: UUID) -> None:
+    """The driver's member may be linked to another."""
+    await conn.execute(UNLINK_DRIVER, org_id, driver_id)
 
 
-async def device_exists(conn: Connection, org_id: UUID, device_id: UUID) -> bool:
-    return bool(await conn.fetchval(DEVICE_EXISTS, org_id, device_id))
-
-
-async def principal_by_token(conn: Connection, token_hash: bytes) -> Principal | None:
-    """Whom a device token speaks for; None when unknown or withdrawn. Needs the system scope."""
-    row = await conn.fetchrow(PRINCIPAL_BY_HASH, token_hash)
-    if row is None:
-        return None
-    return Principal(
-        row["org_id"], Role.DRIVER, device_id=row["id"], driver_id=row["driver_id"], vehicle_id=row["vehicle_id"]
-    )
-
-
-async def revoked_of(conn: Connection, devices: Iterable[UUID]) -> set[UUID]:
-    """Those of these devices, of whatever organisation, whose tokens were withdrawn. Needs the system scope."""
-    return {row["id"] for row in await conn.fetch(REVOKED_OF, list(devices))}
+async def contact(conn: Connection, org_id: UUID, customer_id: UUID) -> Contact | None:
+    """How a customer is reached now, and by whom."""
+    row = await conn.fetchrow(CONTACT, org_id, customer_id)
+    return Contact(**dict(row)) if row else None

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from waypost.kernel.errors import Denied, NotFound, Unauthenticated
+from waypost.kernel.errors import Conflict, Denied, NotFound, Unauthenticated
 from waypost.kernel.principal import Role
 
 DEVICE_TOKEN_PREFIX = "wpd_"  # noqa: S105 - what all of them begin with
 DEVICE_TOKEN_BYTES = 24
+REFRESH_TOKEN_PREFIX = "wpr_"  # noqa: S105 - the same
+INVITATION_PREFIX = "wpi_"
+INVITATION_LIFE = timedelta(days=7)
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 1024  # a slow hash of megabytes would be a gift to an attacker
 
@@ -39,10 +43,52 @@ class TokenInvalid(Unauthenticated):
     code = "token-invalid"
 
 
+class RefreshTokenInvalid(Unauthenticated):
+    """The refresh token is unknown, expired, or of a session that has ended; sign in again."""
+
+    code = "refresh-token-invalid"
+
+
+class InvitationNotFound(NotFound):
+    """There is no such invitation; it may have been used or withdrawn, or its seven days are over."""
+
+    code = "invitation-not-found"
+
+
+class MemberNotFound(NotFound):
+    """No such member of your organisation."""
+
+    code = "member-not-found"
+
+
+class AlreadyMember(Conflict):
+    """Somebody with that phone number or e-mail address is a member already."""
+
+    code = "already-member"
+
+
+class LastOwner(Conflict):
+    """An organisation needs an owner: make somebody else one first."""
+
+    code = "last-owner"
+
+
+class TakenAddress(Conflict):
+    """Somebody signs in with that phone number or e-mail address already."""
+
+    code = "address-taken"
+
+
 class ChooseOrganisation(Denied):
     """You belong to several organisations: send `orgId` with the sign-in."""
 
     code = "choose-organisation"
+
+
+class PersonNotFound(NotFound):
+    """Nobody has that id, phone number or e-mail address."""
+
+    code = "person-not-found"
 
 
 class OrganisationNotFound(NotFound):
@@ -69,6 +115,20 @@ class OrgSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may sign in, as the operator sees them, in one organisation (None: a member of none)."""
+
+    id: UUID
+    name: str
+    phone: str | None
+    email: str | None
+    disabled_at: datetime | None
+    org_id: UUID | None
+    org_name: str | None
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """A person as a member of one organisation."""
 
@@ -80,6 +140,57 @@ class User:
     org_name: str
     role: Role
     driver_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a person gets who signed in: tokens that are shown this once."""
+
+    access_token: str
+    refresh_token: str
+    expires_in_s: int
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation and what it has set for itself."""
+
+    id: UUID
+    name: str
+    settings: OrgSettings
+    created_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person as an organisation's register of members has them."""
+
+    user_id: UUID
+    name: str
+    phone: str | None
+    email: str | None
+    role: Role
+    created_at: datetime
+    version: int
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A place that waits for somebody. Of its token only the hash is kept."""
+
+    org_id: UUID
+    id: UUID
+    name: str
+    phone: str | None
+    email: str | None
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+    invited_by_name: str | None = None
+    org_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +211,25 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an access token says."""
+    """What an access token says. What its person may do is looked up: it may have changed since."""
 
     user_id: UUID
     org_id: UUID
-    role: Role
-    driver_id: UUID | None
+    session_id: UUID
     expires_at: datetime
 
 
+def is_reused(exchanged_at: datetime | None, now: datetime, grace: timedelta) -> bool:
+    """Is this a second exchange of a refresh token, by somebody who should not have it any more?
+
+    Within the grace it is a browser's other tab, or the same client whose answer was lost.
+    """
+    return exchanged_at is not None and now - exchanged_at > grace
+
+
 def token_hash(token: str) -> bytes:
-    """What is stored of a device token. It is 192 random bits, so one SHA-256 is enough."""
-    return hashlib.sha256(token.encode()).digest()
+    """What is stored of a token. It is 192 random bits or more, so one SHA-256 is enough."""
+    return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
 def normal_phone(text: str) -> str | None:
@@ -122,4 +240,15 @@ def normal_phone(text: str) -> str | None:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         return None
+    if not phonenumbers.is_possible_number(number):
+        return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
+
+
+def normal_email(text: str) -> str | None:
+    """An e-mail address in lower case, or None when ``text`` is none. Whether it is anybody's shows when it is used."""
+    address = text.strip().lower()
+    return address if _EMAIL.fullmatch(address) else None

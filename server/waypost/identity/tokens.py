@@ -11,7 +11,6 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from waypost.identity.domain import Claims, TokenExpired, TokenInvalid
-from waypost.kernel.principal import Role
 
 ALGORITHM = "HS256"
 
@@ -27,12 +26,10 @@ class AccessTokens:
         body: dict[str, object] = {
             "sub": str(claims.user_id),
             "org": str(claims.org_id),
-            "role": str(claims.role),
+            "sid": str(claims.session_id),
             "iat": int(now.timestamp()),
             "exp": int(claims.expires_at.timestamp()),
         }
-        if claims.driver_id is not None:
-            body["drv"] = str(claims.driver_id)
         return jwt.encode({"alg": ALGORITHM}, body, self.key)
 
     def read(self, text: str, now: datetime) -> Claims:
@@ -42,8 +39,7 @@ class AccessTokens:
             claims = Claims(
                 user_id=UUID(body["sub"]),
                 org_id=UUID(body["org"]),
-                role=Role(body["role"]),
-                driver_id=UUID(body["drv"]) if "drv" in body else None,
+                session_id=UUID(body["sid"]),
                 expires_at=datetime.fromtimestamp(body["exp"], UTC),
             )
         except (JoseError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:

@@ -11,6 +11,8 @@ from msgspec import Meta
 from waypost.identity import domain
 from waypost.platform.codec import NO_NUL
 
+Token = Annotated[str, Meta(min_length=1, max_length=200)]
+
 
 class Login(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Who signs in: a phone number (international form) or an e-mail address, and the password.
@@ -58,8 +60,26 @@ class Me(msgspec.Struct, rename="camel"):
 
 
 class SignedIn(msgspec.Struct, rename="camel"):
-    """An access token, good for ``expires_in`` seconds."""
+    """An access token, good for ``expires_in`` seconds, and what to exchange for the next one, once."""
 
     access_token: str
+    refresh_token: str
     expires_in: int
     user: User
+
+    @classmethod
+    def from_domain(cls, signed_in: domain.SignedIn) -> SignedIn:
+        user = User.from_domain(signed_in.user)
+        return cls(signed_in.access_token, signed_in.refresh_token, signed_in.expires_in_s, user)
+
+
+class Refresh(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The refresh token that came last."""
+
+    refresh_token: Token
+
+
+class Logout(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """``everywhere``: end every session of the person, in every browser and organisation."""
+
+    everywhere: bool = False

@@ -28,7 +28,8 @@ class Principal:
     """An authenticated person or device of one organisation.
 
     ``user_id`` is set for people, ``device_id`` for devices. ``driver_id``: the driver this principal is or drives
-    for, None for everybody else.
+    for, None for everybody else. ``session_id``: what opened the door, so that it can be closed: a person's sign-in; of
+    a device the mark of its token; None for what acts without either (a command, a job).
     """
 
     org_id: UUID
@@ -37,6 +38,7 @@ class Principal:
     device_id: UUID | None = None
     driver_id: UUID | None = None
     vehicle_id: UUID | None = None
+    session_id: UUID | None = None
 
     def require(self, roles: frozenset[Role]) -> None:
         """Raise ``Denied`` unless this is a person with one of ``roles``."""

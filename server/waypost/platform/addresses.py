@@ -69,3 +69,8 @@ def addresses(proxies: Proxies) -> Middleware:
 def client_address(request: web.Request) -> str:
     """Where the request came from: an IPv4 address, or the /64 of an IPv6 one; "unknown" for a Unix socket."""
     return request.get(ADDRESS) or _counted(request.remote or "")
+
+
+def public_root(request: web.Request) -> str:
+    """Where this request reached us, such as https://waypost.example.com: for links, when no setting says it."""
+    return f"{request.scheme}://{request.host}"

@@ -32,13 +32,17 @@ async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _kept(request: web.Request, row: Route, response: web.Response, body: bytes) -> web.Response:
     etag = response.headers.get("ETag") or f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"Cache-Control": row.cache.value, "Vary": "Accept-Encoding, Authorization", "ETag": etag}
+    packed = len(body) > COMPRESS_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", "")
+    headers = {
+        "Cache-Control": row.cache.value,
+        "Vary": "Accept-Encoding, Authorization",
+        "ETag": f'{etag[:-1]}{_GZIPPED}"' if packed else etag,  # another representation, so another ETag
+    }
     if _names(request.headers.get("If-None-Match", ""), etag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
-    if len(body) > COMPRESS_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+    if packed:
         response.enable_compression(web.ContentCoding.gzip)
-        response.headers["ETag"] = f'{etag[:-1]}{_GZIPPED}"'  # another representation, so another ETag
     return response
 
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, TypeAlias
 from uuid import UUID
@@ -70,6 +70,12 @@ class DatabaseAway(Unavailable):
     code = "database-away"
 
 
+class DatabaseBusy(Unavailable):
+    """Every connection to the database is in use; nothing of this request was promised. Send it again shortly."""
+
+    code = "database-busy"
+
+
 class DatabaseUnusable(AppError):
     """The database cannot be used."""
 
@@ -109,12 +115,27 @@ def _own_unit() -> _Unit | None:
     return unit if unit is not None and unit.task is asyncio.current_task() else None
 
 
+@dataclass(slots=True)
+class Waits:
+    """How many are waiting for a connection just now."""
+
+    now: int = 0
+
+    def __enter__(self) -> None:
+        self.now += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.now -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """A pool of connections, and the two scopes that a transaction may have."""
 
     pool: Pool
     system_pool: Pool
+    wait_s: float = ACQUIRE_TIMEOUT_S
+    waits: Waits = field(default_factory=Waits)
 
     @asynccontextmanager
     async def transaction(
@@ -134,7 +155,7 @@ class Database:
             async with _joined(unit, scope) as connection:
                 yield connection
             return
-        async with _opened(pool, scope, snapshot=snapshot) as connection:
+        async with self._opened(pool, scope, snapshot=snapshot) as connection:
             yield connection
 
     @asynccontextmanager
@@ -144,7 +165,7 @@ class Database:
         A part that fails is undone by itself (a savepoint); ``after_commit`` waits for the whole.
         """
         afterwards: list[Callable[[], None]] = []
-        async with _opened(self.pool, org_id) as connection:
+        async with self._opened(self.pool, org_id) as connection:
             token = _unit.set(_Unit(self.pool, connection, org_id, asyncio.current_task(), afterwards))
             try:
                 yield connection
@@ -153,30 +174,30 @@ class Database:
         for callback in afterwards:
             callback()
 
+    @asynccontextmanager
+    async def _opened(
+        self, pool: Pool, scope: UUID | Literal[System.SYSTEM], *, snapshot: bool = False
+    ) -> AsyncIterator[Connection]:
+        with self.waits:
+            connection = await _acquire(pool, self.wait_s)
+        try:
+            await connection.execute(_begin(scope, snapshot=snapshot))
+            yield connection
+            await connection.execute("COMMIT")
+        except AWAY as error:
+            raise _away(error) from error
+        except asyncpg.InterfaceError as error:
+            if _is_gone(connection):
+                raise _away(error) from error
+            raise  # a mistake of ours
+        finally:
+            await _let_go(pool, connection)
+
     async def close(self) -> None:
         """Close what is idle, wait for what is at work."""
         await self.pool.close()
         if self.system_pool is not self.pool:
             await self.system_pool.close()
-
-
-@asynccontextmanager
-async def _opened(
-    pool: Pool, scope: UUID | Literal[System.SYSTEM], *, snapshot: bool = False
-) -> AsyncIterator[Connection]:
-    connection = await _acquire(pool)
-    try:
-        await connection.execute(_begin(scope, snapshot=snapshot))
-        yield connection
-        await connection.execute("COMMIT")
-    except AWAY as error:
-        raise _away(error) from error
-    except asyncpg.InterfaceError as error:
-        if _is_gone(connection):
-            raise _away(error) from error
-        raise  # a mistake of ours
-    finally:
-        await _let_go(pool, connection)
 
 
 @asynccontextmanager
@@ -206,10 +227,13 @@ def _become(scope: UUID | Literal[System.SYSTEM]) -> str:
     return f"SET LOCAL ROLE waypost_app; SET LOCAL waypost.org = '{UUID(int=scope.int)}'"
 
 
-async def _acquire(pool: Pool) -> Connection:
+async def _acquire(pool: Pool, wait_s: float) -> Connection:
     try:
-        return await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        return await pool.acquire(timeout=wait_s)
     except NO_CONNECTION as error:
+        if isinstance(error, TimeoutError) and pool.get_size() == pool.get_max_size() and not pool.get_idle_size():
+            log.warning("database_busy", connections=pool.get_size())
+            raise DatabaseBusy from error
         raise _away(error) from error
 
 
@@ -237,25 +261,36 @@ async def _let_go(pool: Pool, connection: Connection) -> None:
         await pool.release(connection)  # type: ignore[arg-type]  # what acquire gave
 
 
-async def open_database(url: str, system_url: str | None = None, *, minimum: int = 1, maximum: int = 20) -> Database:
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    """How a pool is made. ``pooler``: PgBouncer in transaction mode stands between, so no statement stays prepared."""
+
+    minimum: int = 1
+    maximum: int = 20
+    wait_s: float = ACQUIRE_TIMEOUT_S
+    pooler: bool = False
+
+
+async def open_database(url: str, system_url: str | None = None, size: PoolSize = PoolSize()) -> Database:
     """Connect. ``system_url``: another login for the system scope; without it one login serves both.
 
     ``DatabaseUnusable`` with one clear line when the server cannot be reached or refuses us.
     """
-    pool = await _open_pool(url, minimum, maximum)
-    return Database(pool, await _open_pool(system_url, minimum, maximum) if system_url else pool)
+    pool = await _open_pool(url, size)
+    return Database(pool, await _open_pool(system_url, size) if system_url else pool, size.wait_s)
 
 
-async def _open_pool(url: str, minimum: int, maximum: int) -> Pool:
+async def _open_pool(url: str, size: PoolSize) -> Pool:
     try:
         return await asyncpg.create_pool(
             url,
-            min_size=minimum,
-            max_size=maximum,
+            min_size=min(size.minimum, size.maximum),
+            max_size=size.maximum,
             command_timeout=COMMAND_TIMEOUT_S,
             timeout=CONNECT_TIMEOUT_S,
             reset=_keep,
             server_settings={"application_name": "waypost"},
+            statement_cache_size=0 if size.pooler else 100,
         )
     except (*AWAY, ValueError, asyncpg.PostgresError, asyncpg.ClientConfigurationError) as error:
         raise DatabaseUnusable(f"cannot use the database: {brief(error)}") from error

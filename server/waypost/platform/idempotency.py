@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -30,6 +31,10 @@ KNOWN = "SELECT mark, status, answer, etag FROM idempotency_keys WHERE org_id = 
 KEEP = """
 INSERT INTO idempotency_keys (org_id, caller_id, key, mark, status, answer, etag, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+FORGET = """
+DELETE FROM idempotency_keys WHERE (org_id, caller_id, key) IN (
+    SELECT org_id, caller_id, key FROM idempotency_keys WHERE created_at < $1 LIMIT $2)
 """
 
 
@@ -101,6 +106,11 @@ async def _keep(
         KEEP, caller.org_id, caller.user_id or caller.device_id, key, mark, response.status, sealed,
         response.headers.get("ETag"), clock.now(),
     )  # fmt: skip
+
+
+async def forget_answers(conn: Connection, before: datetime, limit: int) -> int:
+    """Delete answers that were given before that, ``limit`` at most; how many they were. Needs the system scope."""
+    return int((await conn.execute(FORGET, before, limit)).split()[-1])
 
 
 def _body(response: web.Response) -> bytes:

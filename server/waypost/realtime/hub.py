@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
@@ -145,15 +144,15 @@ class Hub:
         if self.index.leave(sid, room):
             self._emptied([room])
 
-    def connected_devices(self) -> set[UUID]:
-        """The devices that hold a connection here."""
-        return {principal.device_id for principal in self.principals.values() if principal.device_id}
+    def connected(self) -> set[Principal]:
+        """Who holds a connection here."""
+        return set(self.principals.values())
 
-    async def cut_devices(self, devices: set[UUID]) -> None:
-        """End the connections of devices whose tokens were withdrawn."""
+    async def cut(self, wanted: Callable[[Principal], bool]) -> None:
+        """End the connections of those; a client that may still come connects again by itself, as what it is now."""
         for sid, principal in list(self.principals.items()):
-            if principal.device_id in devices:
-                log.info("socket_cut", reason="token withdrawn")
+            if wanted(principal):
+                log.info("socket_cut", reason="no longer who connected")
                 await self.sio.disconnect(sid)
 
     async def close(self) -> None:

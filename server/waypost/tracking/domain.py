@@ -14,6 +14,7 @@ from enum import IntFlag, StrEnum
 from typing import TypeAlias
 from uuid import UUID
 
+from waypost.directory.domain import Assignment, assignment_at
 from waypost.identity.domain import TrackingLimits
 from waypost.trips.domain import Run, run_of
 
@@ -94,6 +95,8 @@ class Fix:
     key: str | None
     trip_id: UUID | None = None
     destination_org_id: UUID | None = None
+    driver_id: UUID | None = None  # whose the device was then
+    vehicle_id: UUID | None = None  # what it was in then
 
     @property
     def place_key(self) -> tuple[datetime, int, int]:
@@ -218,6 +221,15 @@ def screen_batch(
 def for_receiver(position: Position) -> Position:
     """A position as the receiving organisation sees it: where the van is, not whose phone, driver and truck it is."""
     return replace(position, device_id=None, driver_id=None, vehicle_name=None, battery_pct=None)
+
+
+def aboard(fixes: Iterable[Fix], device_id: UUID, assignments: Sequence[Assignment]) -> list[Fix]:
+    """Each fix with the driver and the vehicle that the device had at its time. ``assignments``: one at least."""
+    placed = []
+    for fix in fixes:
+        then = assignment_at(assignments, fix.recorded_at)
+        placed.append(replace(fix, driver_id=then.driver_id, vehicle_id=then.truck_id or device_id) if then else fix)
+    return placed
 
 
 def assign(fixes: Iterable[Fix], runs: Sequence[Run], named: UUID | None) -> list[Fix]:

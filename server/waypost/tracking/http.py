@@ -30,7 +30,7 @@ class TrackingRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("POST", "/api/v1/tracking/ping", self.ping, answer=wire.Outcomes, body=wire.FixBatch,
-                  roles=frozenset(), devices=True, errors=(TripNotFound,)),
+                  roles=frozenset(), devices=True, errors=(TripNotFound, wire.TooManyLocations)),
             Route("GET", "/api/v1/tracking/latest", self.latest, answer=wire.LivePosition, listing=True,
                   query=PageQuery, devices=True),
             Route("GET", "/api/v1/tracking/trips/{trip_id}/latest", self.latest_of_trip, answer=wire.LivePosition,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ import asyncpg
 import msgspec
 from msgspec import Meta
 
+from waypost.directory import service as directory
 from waypost.identity import service as identity
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Denied
@@ -27,7 +29,7 @@ from waypost.tracking import domain, storage, wire
 from waypost.tracking.domain import Fix, Position, Rejected, Report, TrackFix
 from waypost.tracking.storage import Known, Reporter
 from waypost.trips import service as trips
-from waypost.trips.domain import Filter, Run, Status, Trip
+from waypost.trips.domain import Filter, Status, Trip, TripNotFound
 
 MAX_FLEET = 5000
 NEXT_MS = 5000
@@ -70,7 +72,7 @@ class Stored:
     """What a transaction wrote: the new fixes with their receipts, and what was known before of device and trips."""
 
     fixes: Sequence[tuple[Fix, int]] = ()
-    known: Known = Known(None, None)  # noqa: RUF009 - frozen
+    known: Known = Known()  # noqa: RUF009 - frozen
     trips_at: Mapping[UUID, datetime] = field(default_factory=dict)
     vehicle_name: str | None = None
 
@@ -82,7 +84,9 @@ class Stored:
     def news_of_vehicle(self) -> Fix | None:
         """The vehicle's new position: another device in it may have been heard of since."""
         best = self.newest()
-        return best if best and _is_after(best.recorded_at, self.known.vehicle_at) else None
+        if best is None or best.vehicle_id is None:
+            return None
+        return best if _is_after(best.recorded_at, self.known.vehicles_at.get(best.vehicle_id)) else None
 
     def news_of_trips(self) -> dict[UUID, list[Fix]]:
         """The good fixes that each trip's watchers have not been overtaken by, in the order of their own time."""
@@ -122,9 +126,10 @@ class Tracking:
         now = self.clock.now()
         async with self.database.transaction(SYSTEM) as conn:
             limits = (await identity.settings_of(conn, principal.org_id)).tracking
-            if trip_id is not None:
-                await trips.visible(conn, principal, trip_id)
         fixes, repeats, rejected = domain.screen_batch(reports, now, limits)
+        if trip_id is not None and not fixes:
+            async with self.database.transaction(SYSTEM) as conn:
+                await trips.visible(conn, principal, trip_id)
         stored = await self._store(reporter, fixes, now, trip_id) if fixes else Stored()
         self._publish(reporter, stored, now)
         newest = stored.newest()
@@ -152,13 +157,20 @@ class Tracking:
         self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None
     ) -> Stored:
         async with self.database.transaction(SYSTEM) as conn:
-            known = await storage.take_turn(conn, reporter)
-            assigned = domain.assign(fixes, await _runs(conn, reporter, fixes), trip_id)
+            await storage.take_turn(conn, reporter)
+            fixes = await _aboard(conn, reporter, fixes)
+            if trip_id is not None:
+                await _check_named(conn, reporter, fixes, trip_id)
+            vehicles = {fix.vehicle_id for fix in fixes if fix.vehicle_id is not None}
+            known = await storage.known(conn, reporter, vehicles)
+            assigned = await _on_trips(conn, reporter, fixes, trip_id)
             on_trips = {fix.trip_id for fix in assigned if fix.trip_id is not None}
             trips_at = await storage.known_of_trips(conn, reporter.org_id, on_trips) if on_trips else {}
             stored = await storage.add_fixes(conn, reporter, assigned, now, known.device_at)
             await _move_positions(conn, reporter, stored, now)
-            return Stored(stored, known, trips_at, await storage.vehicle_name(conn, reporter))
+            newest = domain.newest(fix for fix, _ in stored)
+            vehicle_name = await storage.vehicle_name(conn, reporter, newest.vehicle_id) if newest else None
+            return Stored(stored, known, trips_at, vehicle_name)
 
     def _publish(self, reporter: Reporter, stored: Stored, now: datetime) -> None:
         """Tell the rooms, after the commit (P5): each trip its fixes, each fleet its vehicle's newest."""
@@ -240,9 +252,35 @@ class Tracking:
         return running, positions
 
 
-async def _runs(conn: Connection, reporter: Reporter, fixes: Sequence[Fix]) -> list[Run]:
-    times = [fix.recorded_at for fix in fixes]
-    return await trips.runs_between(conn, reporter.org_id, reporter.driver_id, min(times), max(times))
+async def _aboard(conn: Connection, reporter: Reporter, fixes: Sequence[Fix]) -> list[Fix]:
+    """The fixes, each with whose the device was at its time and in which vehicle."""
+    if not fixes:
+        return []
+    since = min(fix.recorded_at for fix in fixes)
+    assignments = await directory.assignments_since(conn, reporter.org_id, reporter.device_id, since)
+    return domain.aboard(fixes, reporter.device_id, assignments or [reporter.assignment(since)])
+
+
+async def _check_named(conn: Connection, reporter: Reporter, fixes: Sequence[Fix], trip_id: UUID) -> None:
+    """``TripNotFound`` unless the trip is the driver's, or one's who had the device when it recorded some of these."""
+    for driver_id in {fix.driver_id for fix in fixes} - {reporter.driver_id}:
+        with suppress(TripNotFound):
+            await trips.visible(conn, reporter.principal(driver_id), trip_id)
+            return
+    await trips.visible(conn, reporter.principal(reporter.driver_id), trip_id)
+
+
+async def _on_trips(conn: Connection, reporter: Reporter, fixes: Sequence[Fix], trip_id: UUID | None) -> list[Fix]:
+    """The fixes, each with the trip that its driver was running at its time."""
+    by_driver: dict[UUID, list[Fix]] = defaultdict(list)
+    for fix in fixes:
+        by_driver[fix.driver_id or reporter.driver_id].append(fix)
+    assigned: list[Fix] = []
+    for driver_id, own in by_driver.items():
+        times = [fix.recorded_at for fix in own]
+        runs = await trips.runs_between(conn, reporter.org_id, driver_id, min(times), max(times))
+        assigned += domain.assign(own, runs, trip_id)
+    return sorted(assigned, key=lambda fix: fix.index)
 
 
 async def _move_positions(
@@ -270,8 +308,8 @@ def _position(reporter: Reporter, fix: Fix, now: datetime, vehicle_name: str | N
     }  # fmt: skip
     return Position(
         device_id=reporter.device_id,
-        vehicle_id=reporter.vehicle_id,
-        driver_id=reporter.driver_id,
+        vehicle_id=fix.vehicle_id or reporter.vehicle_id,
+        driver_id=fix.driver_id,
         received_at=now,
         vehicle_name=vehicle_name,
         **shared,

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
 
-from waypost.kernel.principal import Principal
+from waypost.directory.domain import Assignment
+from waypost.kernel.principal import Principal, Role
 from waypost.platform.database import Connection
 from waypost.tracking.domain import DOUBTFUL, Fix, Flag, Position, TrackFix
 
 # A device without a position has no row to lock, so its batches take turns by a lock on its id.
 TAKE_TURN = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))"
 KNOWN = """
-SELECT (SELECT recorded_at FROM positions WHERE org_id = $1 AND device_id = $2) AS device,
-       (SELECT max(recorded_at) FROM positions WHERE org_id = $1 AND vehicle_id = $3) AS vehicle
+SELECT NULL::uuid AS vehicle_id, recorded_at FROM positions WHERE org_id = $1 AND device_id = $2
+UNION ALL
+SELECT vehicle_id, max(recorded_at) FROM positions WHERE org_id = $1 AND vehicle_id = ANY($3) GROUP BY vehicle_id
 """
 KNOWN_OF_TRIPS = "SELECT trip_id, recorded_at FROM trip_positions WHERE org_id = $1 AND trip_id = ANY($2)"
 
 # Keys first, then the fixes whose key was fresh: of a key that is known the first fix stays, whatever this one says.
 ADD_FIXES = """
 WITH input AS (
-    SELECT * FROM unnest($6::timestamptz[], $7::timestamptz[], $8::int[], $9::int[], $10::real[], $11::real[],
-                         $12::real[], $13::real[], $14::real[], $15::int[], $16::uuid[], $17::text[])
+    SELECT * FROM unnest($4::timestamptz[], $5::timestamptz[], $6::int[], $7::int[], $8::real[], $9::real[],
+                         $10::real[], $11::real[], $12::real[], $13::uuid[], $14::uuid[], $15::uuid[], $16::text[],
+                         $17::int[])
         AS i (raw_at, recorded_at, latitude_e7, longitude_e7, accuracy_m, speed_mps,
-              heading_deg, altitude_m, battery_pct, flags, trip_id, key)
+              heading_deg, altitude_m, battery_pct, driver_id, vehicle_id, trip_id, key, flags)
 ), fresh AS (
     INSERT INTO fix_keys (org_id, device_id, key, received_at)
-    SELECT $1, $2, key, $5 FROM input WHERE key IS NOT NULL
+    SELECT $1, $2, key, $3 FROM input WHERE key IS NOT NULL
     ON CONFLICT DO NOTHING RETURNING key
 )
 INSERT INTO fixes (org_id, device_id, driver_id, vehicle_id, received_at, raw_at, recorded_at, latitude_e7,
                    longitude_e7, accuracy_m, speed_mps, heading_deg, altitude_m, battery_pct, flags, trip_id, late)
-SELECT $1, $2, $3, $4, $5, raw_at, recorded_at, latitude_e7, longitude_e7, accuracy_m, speed_mps, heading_deg,
-       altitude_m, battery_pct, flags, trip_id, coalesce(recorded_at <= $18, false)
+SELECT $1, $2, driver_id, vehicle_id, $3, raw_at, recorded_at, latitude_e7, longitude_e7, accuracy_m, speed_mps,
+       heading_deg, altitude_m, battery_pct, flags, trip_id, coalesce(recorded_at <= $18, false)
   FROM input WHERE key IS NULL OR key IN (SELECT key FROM fresh)
 ON CONFLICT DO NOTHING
 RETURNING raw_at, latitude_e7, longitude_e7, receipt
@@ -62,7 +65,6 @@ MOVE_TRIP_POSITION = f"""
 INSERT INTO trip_positions AS p {_COLUMNS}
 ON CONFLICT (org_id, trip_id) DO UPDATE {_NEWER} WHERE excluded.recorded_at > p.recorded_at
 """
-FORGET_KEYS = "DELETE FROM fix_keys WHERE received_at < $1"
 MAKE_PARTITION = "SELECT waypost_make_fix_partition($1)"
 
 POSITION = """
@@ -86,8 +88,8 @@ RECEIVED = f"""
  WHERE t.destination_org_id = $1 AND t.status = 'started' LIMIT $2
 """
 VEHICLE_NAME = """
-SELECT coalesce(k.name, v.name) FROM devices v LEFT JOIN trucks k ON k.org_id = v.org_id AND k.id = v.truck_id
- WHERE v.org_id = $1 AND v.id = $2
+SELECT coalesce((SELECT name FROM trucks WHERE org_id = $1 AND id = $3),
+                (SELECT name FROM devices WHERE org_id = $1 AND id = $2))
 """
 
 _TRACK = """
@@ -107,7 +109,7 @@ TRACK_BACKWARDS = f"""
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """The device that reports, as its token says."""
+    """The device that reports, and whose it is, as its token says."""
 
     org_id: UUID
     device_id: UUID
@@ -121,20 +123,34 @@ class Reporter:
             return None
         return cls(principal.org_id, principal.device_id, principal.driver_id, principal.vehicle_id)
 
+    def principal(self, driver_id: UUID | None) -> Principal:
+        """The device as it speaks, or spoke, for that driver."""
+        return Principal(self.org_id, Role.DRIVER, device_id=self.device_id, driver_id=driver_id)
+
+    def assignment(self, since: datetime) -> Assignment:
+        """What its token says, for a device whose history nobody has begun."""
+        truck_id = None if self.vehicle_id == self.device_id else self.vehicle_id
+        return Assignment(self.driver_id, truck_id, since, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """When a device, and the vehicle it is in, were last known to be somewhere; None: never."""
+    """When a device, and the vehicles it was in, were last known to be somewhere; None, or absent: never."""
 
-    device_at: datetime | None
-    vehicle_at: datetime | None
+    device_at: datetime | None = None
+    vehicles_at: Mapping[UUID, datetime] = field(default_factory=dict)
 
 
-async def take_turn(conn: Connection, reporter: Reporter) -> Known:
-    """Batches of one device take turns from here to their commit; where the device and its vehicle were last known."""
+async def take_turn(conn: Connection, reporter: Reporter) -> None:
+    """Batches of one device take turns from here to their commit."""
     await conn.execute(TAKE_TURN, str(reporter.device_id))
-    row = await conn.fetchrow(KNOWN, reporter.org_id, reporter.device_id, reporter.vehicle_id)
-    return Known(row["device"], row["vehicle"]) if row else Known(None, None)
+
+
+async def known(conn: Connection, reporter: Reporter, vehicles: Iterable[UUID]) -> Known:
+    """Where the device, and these vehicles, were last known to be."""
+    rows = await conn.fetch(KNOWN, reporter.org_id, reporter.device_id, list(vehicles))
+    times = {row["vehicle_id"]: row["recorded_at"] for row in rows}
+    return Known(times.pop(None, None), times)
 
 
 async def known_of_trips(conn: Connection, org_id: UUID, trips: Iterable[UUID]) -> dict[UUID, datetime]:
@@ -154,15 +170,12 @@ async def add_fixes(
         [getattr(fix, name) for fix in fixes]
         for name in (
             "raw_at", "recorded_at", "latitude_e7", "longitude_e7", "accuracy_m", "speed_mps", "heading_deg",
-            "altitude_m", "battery_pct",
+            "altitude_m", "battery_pct", "driver_id", "vehicle_id", "trip_id", "key",
         )
     ]  # fmt: skip
     rows = await conn.fetch(
-        ADD_FIXES, reporter.org_id, reporter.device_id, reporter.driver_id, reporter.vehicle_id, received_at,
-        *columns,
+        ADD_FIXES, reporter.org_id, reporter.device_id, received_at, *columns,
         [int(fix.flags) for fix in fixes],  # an IntFlag has a length: asyncpg would take it for an inner array
-        [fix.trip_id for fix in fixes],
-        [fix.key for fix in fixes],
         position_at,
     )  # fmt: skip
     receipts = {(row["raw_at"], row["latitude_e7"], row["longitude_e7"]): row["receipt"] for row in rows}
@@ -174,11 +187,6 @@ async def make_partitions(conn: Connection, moments: Iterable[datetime]) -> None
     one_a_week = {moment.isocalendar()[:2]: moment for moment in moments}
     for moment in sorted(one_a_week.values()):
         await conn.execute(MAKE_PARTITION, moment)
-
-
-async def forget_keys(conn: Connection, before: datetime) -> int:
-    """Delete the clients' own keys that were received before a moment; how many they were."""
-    return int((await conn.execute(FORGET_KEYS, before)).split()[-1])
 
 
 async def move_position(conn: Connection, reporter: Reporter, fix: Fix, receipt: int, received_at: datetime) -> None:
@@ -211,8 +219,9 @@ async def received_positions(conn: Connection, org_id: UUID, limit: int) -> list
     return [_position(row) for row in await conn.fetch(RECEIVED, org_id, limit)]
 
 
-async def vehicle_name(conn: Connection, reporter: Reporter) -> str | None:
-    found: str | None = await conn.fetchval(VEHICLE_NAME, reporter.org_id, reporter.device_id)
+async def vehicle_name(conn: Connection, reporter: Reporter, vehicle_id: UUID | None) -> str | None:
+    """The truck's; else it is the device itself."""
+    found: str | None = await conn.fetchval(VEHICLE_NAME, reporter.org_id, reporter.device_id, vehicle_id)
     return found
 
 
@@ -235,7 +244,7 @@ async def track(
 
 def _position_row(reporter: Reporter, fix: Fix, receipt: int, received_at: datetime) -> tuple[object, ...]:
     return (
-        reporter.org_id, reporter.device_id, reporter.vehicle_id, fix.trip_id, reporter.driver_id, fix.recorded_at,
+        reporter.org_id, reporter.device_id, fix.vehicle_id, fix.trip_id, fix.driver_id, fix.recorded_at,
         received_at, receipt, fix.latitude_e7, fix.longitude_e7, fix.accuracy_m, fix.speed_mps, fix.heading_deg,
         fix.altitude_m, fix.battery_pct,
     )  # fmt: skip
@@ -244,3 +253,55 @@ def _position_row(reporter: Reporter, fix: Fix, receipt: int, received_at: datet
 def _position(row: Record) -> Position:
     values: dict[str, Any] = dict(row)
     return Position(**values)
+
+
+# Retention. Fixes of the whole house go by dropping their week, an organisation's own in batches of one device each,
+# along the unique index: from the device's oldest up to the moment of its n-th.
+DROP_WEEK = "SELECT waypost_drop_fix_partition($1)"
+DEVICES = "SELECT id FROM devices WHERE org_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"
+BATCH_END = """
+SELECT raw_at FROM fixes WHERE org_id = $1 AND device_id = $2 AND raw_at < $3 ORDER BY raw_at OFFSET $4 LIMIT 1
+"""
+FORGET_FIXES = """
+DELETE FROM fixes WHERE org_id = $1 AND device_id = $2 AND raw_at < $3 AND ($4::timestamptz IS NULL OR raw_at <= $4)
+"""
+FORGET_POSITIONS = "DELETE FROM positions WHERE org_id = $1 AND recorded_at < $2"
+FORGET_TRIP_POSITIONS = """
+DELETE FROM trip_positions WHERE org_id = $1 AND trip_id IN (
+    SELECT trip_id FROM trip_positions WHERE org_id = $1 AND recorded_at < $2 LIMIT $3)
+"""
+FORGET_KEYS = """
+DELETE FROM fix_keys WHERE (org_id, device_id, key) IN (
+    SELECT org_id, device_id, key FROM fix_keys WHERE received_at < $1 LIMIT $2)
+"""
+
+
+async def drop_week(conn: Connection, before: datetime) -> str | None:
+    """Drop the oldest week of fixes that ended before that; its name, None when there is none. One a transaction.
+
+    ``LockNotAvailableError`` (so ``DatabaseAway`` outside) when somebody reads or writes fixes for long just now.
+    """
+    name: str | None = await conn.fetchval(DROP_WEEK, before)
+    return name
+
+
+async def devices_after(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[UUID]:
+    """Devices of an organisation in the order of their ids, revoked ones too."""
+    return [row["id"] for row in await conn.fetch(DEVICES, org_id, after, limit)]
+
+
+async def forget_fixes(conn: Connection, org_id: UUID, device_id: UUID, before: datetime, limit: int) -> int:
+    """Delete about ``limit`` of a device's fixes from before that, the oldest; how many they were."""
+    end = await conn.fetchval(BATCH_END, org_id, device_id, before, limit)
+    return int((await conn.execute(FORGET_FIXES, org_id, device_id, before, end)).split()[-1])
+
+
+async def forget_positions(conn: Connection, org_id: UUID, before: datetime, limit: int) -> int:
+    """Delete last positions that are older; how many there were of trips."""
+    await conn.execute(FORGET_POSITIONS, org_id, before)
+    return int((await conn.execute(FORGET_TRIP_POSITIONS, org_id, before, limit)).split()[-1])
+
+
+async def forget_keys(conn: Connection, before: datetime, limit: int) -> int:
+    """Delete clients' own keys that were received before a moment, ``limit`` at most; how many they were."""
+    return int((await conn.execute(FORGET_KEYS, before, limit)).split()[-1])

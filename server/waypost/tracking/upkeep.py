@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from waypost.kernel.clock import Clock
-from waypost.platform.database import SYSTEM, Database
+from waypost.platform.batches import in_batches
+from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.tracking import storage
+
+DEVICES_A_PAGE = 500
+KEYS_A_BATCH = 20_000
+# A fix's own time may differ so much from the repaired one that retention goes by.
+REPAIRED_AT_MOST = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """Partitions ahead, keys forgotten. Safe to repeat, and from two workers at once."""
+    """Partitions ahead, what is too old forgotten. Safe to repeat, and from two workers at once."""
 
     database: Database
     clock: Clock
@@ -25,5 +32,44 @@ class Upkeep:
 
     async def forget_keys(self, older_than: timedelta) -> int:
         """Delete the clients' own keys received longer ago than that; how many they were."""
+        before = self.clock.now() - older_than
+
+        async def batch(conn: Connection, size: int) -> int:
+            return await storage.forget_keys(conn, before, size)
+
+        return await in_batches(self.database, batch, size=KEYS_A_BATCH)
+
+    async def drop_weeks(self, older_than: timedelta) -> list[str]:
+        """Drop the weeks of fixes that nobody keeps any more, whole; their names. ``DatabaseAway`` when in use."""
+        before = self.clock.now() - older_than - REPAIRED_AT_MOST
+        names: list[str] = []
+        while True:
+            async with self.database.transaction(SYSTEM) as conn:
+                name = await storage.drop_week(conn, before)
+            if name is None:
+                return names
+            names.append(name)
+
+    async def forget_fixes(self, org_id: UUID, older_than: timedelta) -> int:
+        """Delete an organisation's fixes and last positions that it keeps no longer, in small batches; how many."""
+        before = self.clock.now() - older_than - REPAIRED_AT_MOST
+        total, after = 0, None
+        while devices := await self._devices(org_id, after):
+            for device_id in devices:
+                total += await self._forget_of(org_id, device_id, before)
+            after = devices[-1]
+
+        async def positions(conn: Connection, size: int) -> int:
+            return await storage.forget_positions(conn, org_id, before, size)
+
+        return total + await in_batches(self.database, positions)
+
+    async def _devices(self, org_id: UUID, after: UUID | None) -> list[UUID]:
         async with self.database.transaction(SYSTEM) as conn:
-            return await storage.forget_keys(conn, self.clock.now() - older_than)
+            return await storage.devices_after(conn, org_id, after, DEVICES_A_PAGE)
+
+    async def _forget_of(self, org_id: UUID, device_id: UUID, before: datetime) -> int:
+        async def batch(conn: Connection, size: int) -> int:
+            return await storage.forget_fixes(conn, org_id, device_id, before, size)
+
+        return await in_batches(self.database, batch)

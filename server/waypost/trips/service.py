@@ -9,16 +9,16 @@ from uuid import UUID
 
 import asyncpg
 
-from waypost.directory.service import check_exist
+from waypost.directory.service import check_exist, is_driver_in_use
 from waypost.identity.domain import OrganisationNotFound
 from waypost.kernel.clock import Clock
-from waypost.kernel.errors import Denied, invalid_field
+from waypost.kernel.errors import Denied, Stale, invalid_field
 from waypost.kernel.ids import new_id
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import PLANNERS, Principal
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.realtime.service import Publisher, fleet_room, trip_room
-from waypost.trips import domain, storage, wire
+from waypost.trips import domain, notices, storage, wire
 from waypost.trips.domain import DriverBusy, Filter, Move, Run, Status, Trip, TripEvent, TripNotFound, TripWithoutDriver
 
 _BECOMES = {Move.START: Status.STARTED, Move.COMPLETE: Status.COMPLETED, Move.CANCEL: Status.CANCELLED}
@@ -95,15 +95,20 @@ class Trips:
             told = await self._record(conn, principal, trip_id, "created", {})
         return self._publish(*told)
 
-    async def change(self, principal: Principal, trip_id: UUID, columns: Mapping[str, object]) -> Trip:
-        """Change a trip's own fields; whose it is and when it begins only while it is planned."""
+    async def change(
+        self, principal: Principal, trip_id: UUID, columns: Mapping[str, object], *, expected: int | None = None
+    ) -> Trip:
+        """Change a trip's own fields; whose it is and when it begins only while it is planned.
+
+        ``expected``: the version that the caller has seen (``Stale`` when it is another by now); None: any.
+        """
         principal.require(PLANNERS)
         if not columns:
             return await self.find(principal, trip_id)
         destination = columns.get("destination_org_id")
         await self._check_destination(principal.org_id, destination if isinstance(destination, UUID) else None)
         async with self.database.transaction(principal.org_id) as conn:
-            status, _ = await self._lock(conn, principal, trip_id)
+            status, _ = await self._lock(conn, principal, trip_id, expected)
             domain.check_move(Move.CHANGE, status)
             if status is not Status.PLANNED and (
                 fixed := sorted(map(public_name, domain.PLANNED_ONLY & columns.keys()))
@@ -122,20 +127,29 @@ class Trips:
             )
         return self._publish(*told)
 
-    async def move(self, principal: Principal, trip_id: UUID, move: Move, reason: str | None = None) -> Trip:
+    async def move(
+        self,
+        principal: Principal,
+        trip_id: UUID,
+        move: Move,
+        reason: str | None = None,
+        *,
+        expected: int | None = None,
+    ) -> Trip:
         """Start, complete or cancel. Planners, and the trip's own driver (who may not cancel).
 
         ``TripMoveRefused`` names the present status; ``DriverBusy`` when the driver runs another trip.
         """
         try:
             async with self.database.transaction(principal.org_id) as conn:
-                status, driver_id = await self._lock(conn, principal, trip_id)
+                status, driver_id = await self._lock(conn, principal, trip_id, expected)
                 self._check_mover(principal, driver_id, move)
                 domain.check_move(move, status)
-                if move is Move.START and driver_id is None:
-                    raise TripWithoutDriver
+                if move is Move.START:
+                    await _check_driver(conn, principal.org_id, driver_id)
                 await storage.set_status(conn, principal.org_id, trip_id, _BECOMES[move], self.clock.now())
                 told = await self._record(conn, principal, trip_id, move, {"reason": reason} if reason else {})
+                await notices.tell(conn, self.clock, told[0], move)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "trips_one_running":
                 raise
@@ -160,14 +174,19 @@ class Trips:
             if not await storage.organisation_exists(conn, destination):
                 raise OrganisationNotFound
 
-    async def _lock(self, conn: Connection, principal: Principal, trip_id: UUID) -> tuple[Status, UUID | None]:
+    async def _lock(
+        self, conn: Connection, principal: Principal, trip_id: UUID, expected: int | None
+    ) -> tuple[Status, UUID | None]:
         trip = await visible(conn, principal, trip_id)
         if trip.org_id != principal.org_id:
             raise Denied("This trip belongs to the organisation that sends it; only they change it.")
         locked = await storage.lock(conn, principal.org_id, trip_id)
         if locked is None:
             raise TripNotFound
-        return locked
+        status, driver_id, version = locked
+        if expected not in (None, version):
+            raise Stale
+        return status, driver_id
 
     def _check_mover(self, principal: Principal, driver_id: UUID | None, move: Move) -> None:
         own = principal.driver_id is not None and principal.driver_id == driver_id
@@ -200,6 +219,14 @@ def public_name(column: str) -> str:
     """A column as the API calls it: driver_id -> driverId."""
     first, *rest = column.split("_")
     return first + "".join(word.capitalize() for word in rest)
+
+
+async def _check_driver(conn: Connection, org_id: UUID, driver_id: UUID | None) -> None:
+    """Somebody has to drive it; and is not archived before it has started."""
+    if driver_id is None:
+        raise TripWithoutDriver
+    if not await is_driver_in_use(conn, org_id, driver_id):
+        raise TripWithoutDriver("The trip's driver is archived; give it another.")
 
 
 async def visible(conn: Connection, principal: Principal, trip_id: UUID) -> Trip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -145,3 +146,43 @@ async def organisation_exists(conn: Connection, org_id: UUID) -> bool:
 def _trip(row: Record) -> Trip:
     values: dict[str, Any] = dict(row)
     return Trip(**{**values, "status": Status(row["status"])})
+
+
+# A span of trips in the order of their ids, for exports: two index scans, each in order, then merged.
+_IN_SPAN = """
+   AND t.id > $2 AND t.id <= $3 AND ($4::timestamptz IS NULL OR t.created_at >= $4) AND t.created_at < $5
+   AND ($6::text IS NULL OR t.status = $6)
+"""
+LIST_SPAN = f"""
+SELECT * FROM (
+    (SELECT {COLUMNS} WHERE t.org_id = $1 {_IN_SPAN} ORDER BY t.id LIMIT $7)
+    UNION ALL
+    (SELECT {COLUMNS} WHERE t.destination_org_id = $1 {_IN_SPAN} ORDER BY t.id LIMIT $7)) either
+ ORDER BY id LIMIT $7
+"""  # noqa: S608
+COUNT_SPAN = f"""
+SELECT (SELECT count(*) FROM trips t WHERE t.org_id = $1 {_IN_SPAN})
+     + (SELECT count(*) FROM trips t WHERE t.destination_org_id = $1 {_IN_SPAN})
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Trips made from ``since`` (None: ever) up to, not including, ``until``; their ids are within first and last."""
+
+    since: datetime | None
+    until: datetime
+    status: Status | None
+    first: UUID
+    last: UUID
+
+
+async def list_span(conn: Connection, org_id: UUID, span: Span, after: UUID | None, limit: int) -> list[Trip]:
+    """The next ``limit`` own and received trips of a span after an id, in the order of ids."""
+    first = after or span.first
+    rows = await conn.fetch(LIST_SPAN, org_id, first, span.last, span.since, span.until, span.status, limit)
+    return [_trip(row) for row in rows]
+
+
+async def count_span(conn: Connection, org_id: UUID, span: Span) -> int:
+    return int(await conn.fetchval(COUNT_SPAN, org_id, span.first, span.last, span.since, span.until, span.status))

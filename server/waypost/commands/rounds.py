@@ -1,0 +1,77 @@
+"""What ``doctor`` asks a running installation: who is at work, what waits too long, what was given up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from waypost.commands import probes
+from waypost.commands.findings import Finding, asked
+from waypost.jobs import storage as jobs
+from waypost.kernel.errors import AppError
+from waypost.notifications import storage as notifications
+from waypost.platform import heartbeats
+from waypost.platform.database import SYSTEM, Connection, Database
+from waypost.settings import Settings
+
+BEATS_MISSED = 3
+SLOW_BEAT_S = 15.0
+OUTBOX_WAITS_S = 60.0
+RUNS_EACH = timedelta(hours=2)  # some timed run is due every hour
+A_DAY = timedelta(days=1)
+
+
+async def house(settings: Settings) -> AsyncIterator[Finding]:
+    """Everything that the database tells, from top to bottom; ends early where the rest cannot be asked."""
+    cure = "check WAYPOST_DATABASE_URL and the server"
+    try:
+        async with probes.opened(settings) as database:
+            yield await asked("PostgreSQL", lambda: probes.version(database), cure)
+            yield await probes.roles(database, second_login=settings.database_system_url is not None)
+            migrated = await probes.migrated(database)
+            yield migrated
+            if migrated.cure is None:
+                now = datetime.now(UTC)  # noqa: DTZ005, RUF100 - the command's own clock is what is looked at
+                yield await probes.clocks(database, now.timestamp())
+                async for finding in _work(database, settings, now):
+                    yield finding
+    except AppError as error:
+        yield Finding("PostgreSQL", error.detail, cure)
+
+
+async def _work(database: Database, settings: Settings, now: datetime) -> AsyncIterator[Finding]:
+    async with database.transaction(SYSTEM) as conn:
+        late_s = max(BEATS_MISSED * settings.heartbeat_s, SLOW_BEAT_S)
+        beats = [beat for beat in await heartbeats.ages(conn) if beat.age_s <= late_s]
+        for kind, command in (("worker", "waypost-worker"), ("relay", "waypost relay")):
+            at_work = [beat for beat in beats if beat.kind == kind]
+            hosts = ", ".join(sorted({beat.host for beat in at_work}))
+            found = f"{len(at_work)} at work on {hosts}" if at_work else "none is at work"
+            yield Finding(f"{kind}s", found, None if at_work else f"start `{command}`; `waypost up` does it by itself")
+        async for finding in _told(conn):
+            yield finding
+        async for finding in _done(conn, now, has_worker=any(beat.kind == "worker" for beat in beats)):
+            yield finding
+
+
+async def _told(conn: Connection) -> AsyncIterator[Finding]:
+    waits_s, in_doubt, dead = await notifications.trouble(conn)
+    behind = waits_s > OUTBOX_WAITS_S
+    cure = "is a relay at work? its log says `outbox_row_put_off` where a row cannot be kept" if behind else None
+    yield Finding("outbox", f"the oldest has waited {waits_s:.0f} s" if waits_s else "nothing waits", cure)
+    left = f"{in_doubt} in doubt, {dead} given up"
+    cure = "look at each: GET /api/v1/notifications; resolve or send it again" if in_doubt or dead else None
+    yield Finding("deliveries", left, cure)
+
+
+async def _done(conn: Connection, now: datetime, *, has_worker: bool) -> AsyncIterator[Finding]:
+    failed = await jobs.failed_since(conn, now - A_DAY)
+    cure = "GET /api/v1/jobs?state=failed says why; ask for them again" if failed else None
+    yield Finding("jobs", f"{failed} failed within a day", cure)
+    names, last = await jobs.failed_runs_since(conn, now - A_DAY), await jobs.last_run(conn)
+    if names:
+        yield Finding("timed runs", f"given up: {', '.join(sorted(names))}", "the log says why: `timed_run_failed`")
+    elif has_worker and (last is None or now - last > RUNS_EACH):
+        yield Finding("timed runs", f"none was done since {last or 'ever'}", "look at the worker's log")
+    else:
+        yield Finding("timed runs", f"the last was done {last:%Y-%m-%d %H:%M} UTC" if last else "none yet")

@@ -1,0 +1,45 @@
+"""``waypost secrets``: the keys under which secrets are stored."""
+
+from __future__ import annotations
+
+import typer
+
+from waypost.commands.common import Data, read_settings, run
+from waypost.platform.embedded import default_data_dir
+from waypost.platform.secretbox import new_key
+from waypost.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    group = typer.Typer(help="The keys under which secrets are stored.", no_args_is_help=True)
+    group.command("key")(key)
+    group.command("rotate")(rotate)
+    app.add_typer(group, name="secrets")
+
+
+def key() -> None:
+    """Print a new key. To rotate, put it before the others in WAYPOST_ENCRYPTION_KEYS."""
+    typer.echo(new_key())
+
+
+def rotate(data: Data = None) -> None:
+    """Seal every stored secret anew under the first key of WAYPOST_ENCRYPTION_KEYS; then the old keys may go.
+
+    Restart all servers and workers with the new key first. It may run beside them, and be repeated.
+    """
+    settings = read_settings(data or default_data_dir())
+    count = run(_rotate(settings))
+    typer.echo(f"{count} {'secret is' if count == 1 else 'secrets are'} under the newest key; the older keys may go")
+
+
+async def _rotate(settings: Settings) -> int:
+    from waypost.platform.rotation import rotate as rotate_all
+    from waypost.wiring import open_services
+
+    async with open_services(settings) as services:
+        return await rotate_all(
+            services.database,
+            services.box,
+            lambda table, done: typer.echo(f"  {table}: {done}", err=True),
+        )

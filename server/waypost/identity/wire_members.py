@@ -1,0 +1,195 @@
+"""Bodies of the organisation, its members, its invitations and its audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from waypost.identity import domain
+from waypost.identity.wire import Token
+from waypost.kernel.principal import Role
+from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none
+from waypost.platform.queries import PageQuery
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=SOME_TEXT)]
+ZoneName = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
+PhoneText = Annotated[str, Meta(min_length=1, max_length=40, pattern=NO_NUL)]
+EmailText = Annotated[str, Meta(min_length=3, max_length=254, pattern=NO_NUL)]
+SearchText = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+
+
+class Org(msgspec.Struct, rename="camel"):
+    """An organisation and what it has set for itself."""
+
+    id: UUID
+    name: str
+    time_zone: str
+    tracking: domain.TrackingLimits
+    created_at: Instant
+    version: int
+
+    @classmethod
+    def from_domain(cls, org: domain.Organisation) -> Org:
+        settings = org.settings
+        return cls(org.id, org.name, settings.time_zone, settings.tracking, instant(org.created_at), org.version)
+
+
+class TrackingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which limits of a plausible fix are to change."""
+
+    future_s: Annotated[int, Meta(ge=0, le=86_400)] | UnsetType = UNSET
+    retention_days: Annotated[int, Meta(ge=1, le=36_500)] | UnsetType = UNSET
+    max_accuracy_m: Annotated[float, Meta(gt=0, le=1e7)] | UnsetType = UNSET
+    max_speed_mps: Annotated[float, Meta(gt=0, le=1e6)] | UnsetType = UNSET
+    allow_mock: bool | UnsetType = UNSET
+
+    def given(self) -> dict[str, Any]:
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+
+
+class OrgChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """What is to change; what is left out stays."""
+
+    name: Name | None = None
+    time_zone: ZoneName | None = None
+    tracking: TrackingChange = TrackingChange()
+
+
+class MembersQuery(PageQuery):
+    """``q``: with this text in the name, phone number or e-mail address."""
+
+    role: Role | None = None
+    q: SearchText | None = None
+
+
+class Member(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A person of the organisation. ``last_seen_at``: to the minute."""
+
+    user_id: UUID
+    name: str
+    role: Role
+    created_at: Instant
+    version: int
+    phone: str | None = None
+    email: str | None = None
+    last_seen_at: Instant | None = None
+
+    @classmethod
+    def from_domain(cls, member: domain.Member) -> Member:
+        return cls(
+            user_id=member.user_id,
+            name=member.name,
+            role=member.role,
+            created_at=instant(member.created_at),
+            version=member.version,
+            phone=member.phone,
+            email=member.email,
+            last_seen_at=instant_or_none(member.last_seen_at),
+        )
+
+
+class MemberChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """What is to change; what is left out stays."""
+
+    role: Role | UnsetType = UNSET
+
+
+class NewInvitation(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Whom to invite, as what; either a phone number or an e-mail address, which they will sign in with."""
+
+    name: Name
+    role: Role
+    phone: PhoneText | None = None
+    email: EmailText | None = None
+
+
+class Invitation(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A place that waits for somebody. ``token`` and ``url`` are given once, when it is made."""
+
+    id: UUID
+    name: str
+    role: Role
+    created_at: Instant
+    expires_at: Instant
+    invited_by_name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    token: str | None = None
+    url: str | None = None
+
+    @classmethod
+    def from_domain(cls, invitation: domain.Invitation, token: str | None = None, url: str | None = None) -> Invitation:
+        return cls(
+            id=invitation.id,
+            name=invitation.name,
+            role=invitation.role,
+            created_at=instant(invitation.created_at),
+            expires_at=instant(invitation.expires_at),
+            invited_by_name=invitation.invited_by_name,
+            phone=invitation.phone,
+            email=invitation.email,
+            token=token,
+            url=url,
+        )
+
+
+class InvitationToken(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The token of an invitation. In a body, since an address is written into logs on its way."""
+
+    token: Token
+
+
+class InvitationSeen(msgspec.Struct, rename="camel"):
+    """What somebody is invited to."""
+
+    org_name: str
+    name: str
+    role: Role
+
+
+class Acceptance(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """``password``: of the account with that phone number or e-mail address; where there is none it is made with it,
+    and with ``name``, if the invitation has it wrong.
+    """
+
+    token: Token
+    password: Annotated[str, Meta(min_length=1, max_length=domain.MAX_PASSWORD_LENGTH)]
+    name: Name | None = None
+
+
+class AuditQuery(PageQuery):
+    """Of one thing, of one kind of deed."""
+
+    subject_id: UUID | None = None
+    action: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)] | None = None
+
+
+class AuditEntry(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Something that somebody did."""
+
+    id: UUID
+    at: Instant
+    action: str
+    subject_kind: str
+    actor_id: UUID | None = None
+    actor_name: str | None = None
+    subject_id: UUID | None = None
+    why: str | None = None
+    detail: dict[str, Any] = {}
+
+    @classmethod
+    def from_domain(cls, entry: domain.AuditEntry) -> AuditEntry:
+        return cls(
+            id=entry.id,
+            at=instant(entry.at),
+            action=entry.action,
+            subject_kind=entry.subject_kind,
+            actor_id=entry.actor_id,
+            actor_name=entry.actor_name,
+            subject_id=entry.subject_id,
+            why=entry.why,
+            detail=dict(entry.detail),
+        )

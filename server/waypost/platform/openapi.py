@@ -1,0 +1,263 @@
+"""The API's description: OpenAPI 3.1 out of the route table and the structs of its bodies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from waypost.kernel import errors
+from waypost.kernel.errors import AppError
+from waypost.kernel.paging import BadCursor
+from waypost.platform.caching import COMPRESS_FROM_BYTES
+from waypost.platform.codec import NotJson
+from waypost.platform.database import DatabaseAway, DatabaseBusy
+from waypost.platform.idempotency import BadIdempotencyKey, KeyReused, StillRunning
+from waypost.platform.limits import RateLimited
+from waypost.platform.queries import PageQuery
+from waypost.platform.routes import EVERYBODY, Cache, Route
+from waypost.platform.web import MAX_BODY_BYTES, BadEncoding, BadQuery, BodyTooLarge, TokenMissing, status_of
+
+REF = "#/components/schemas/{name}"
+PROBLEM = "application/problem+json"
+_PART = re.compile(r"{([a-z_]+)}")
+_READS = frozenset({"GET", "HEAD"})
+
+ABOUT = f"""Errors are problem details (RFC 9457); `code` is stable, `requestId` finds the request in the server's log.
+Lists give `nextCursor` while there is more; `fields` picks fields. A resource's `ETag` goes into `If-Match` of a
+change: 412 says that it was changed meanwhile. A POST that takes `Idempotency-Key` may be sent again with the same
+key for a day. JSON above {COMPRESS_FROM_BYTES} bytes is compressed where it is not live. A body is at most
+{MAX_BODY_BYTES} bytes."""
+
+
+class FieldError(msgspec.Struct, rename="camel"):
+    """One field that is not acceptable."""
+
+    field: str
+    detail: str
+
+
+class Problem(msgspec.Struct, rename="camel"):
+    """What went wrong (RFC 9457). Some codes carry more members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Builds the document. ``refusals``: what anyone who has to sign in may hear (identity's, which we cannot name)."""
+
+    title: str
+    version: str
+    refusals: tuple[type[AppError], ...]
+
+    def document(self, routes: Iterable[Route]) -> dict[str, Any]:
+        """The whole description of the rows that are ``described``."""
+        rows = [route for route in routes if route.described]
+        schemas, components = _schemas(rows)
+        paths: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            paths.setdefault(public_path(row.path), {})[row.method.lower()] = self._operation(row, schemas, components)
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": self.title, "version": self.version, "description": ABOUT},
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            },
+            "security": [{"bearer": []}],
+            "tags": [{"name": tag} for tag in dict.fromkeys(row.tag for row in rows)],
+        }
+
+    def _operation(self, row: Route, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+        words = " ".join((row.handler.__doc__ or "").split())
+        operation: dict[str, Any] = {
+            "operationId": operation_id(row),
+            "summary": words.split(". ")[0].rstrip("."),
+            "description": f"{words}\n\n{_who(row)}",
+            "tags": [row.tag],
+            "parameters": _parameters(row, components),
+            "responses": _merged(_answers(row, schemas, components), self._problems(row)),
+        }
+        if row.body is not None:
+            content = {"application/json": {"schema": schemas[row.body]}}
+            operation["requestBody"] = {"required": not row.body_optional, "content": content}
+        if row.public:
+            operation["security"] = []
+        return operation
+
+    def _problems(self, row: Route) -> dict[str, Any]:
+        return {
+            str(status): {
+                "description": "; ".join(f"`{leaf.code}`: {_words(leaf)}" for leaf in leaves),
+                "content": {PROBLEM: {"schema": _problem_schema(status, leaves)}},
+            }
+            for status, leaves in self.errors_of(row).items()
+        }
+
+    def errors_of(self, row: Route) -> dict[int, list[type[AppError]]]:
+        """Every expected error of a row, by status: its own leaves, and what follows from the row itself."""
+        leaves: list[type[AppError]] = [errors.Malformed, DatabaseAway, DatabaseBusy, BadQuery, AppError]
+        if not row.public:
+            leaves += [TokenMissing, *self.refusals, errors.Denied]
+        if row.path.startswith("/api/v1"):
+            leaves.append(RateLimited)
+        if row.body is not None:
+            leaves += [NotJson, BadEncoding, BodyTooLarge, errors.Invalid]
+        if row.listing:
+            leaves.append(BadCursor)
+        if row.idempotent:
+            leaves += [BadIdempotencyKey, StillRunning, KeyReused]
+        if row.versioned and row.method not in _READS and _PART.search(row.path):
+            leaves.append(errors.Stale)
+        found: dict[int, list[type[AppError]]] = {}
+        for leaf in dict.fromkeys([*leaves, *row.errors]):
+            found.setdefault(status_of(leaf.__new__(leaf)), []).append(leaf)
+        return dict(sorted(found.items()))
+
+
+def operation_id(row: Route) -> str:
+    """Unique: the area and the handler's name."""
+    name = getattr(row.handler, "__name__", "handler")
+    owner = type(getattr(row.handler, "__self__", None)).__name__.removesuffix("Routes")
+    return f"{owner}.{name}"
+
+
+def public_path(path: str) -> str:
+    """Parts of a path as the document calls them: ``{trip_id}`` -> ``{tripId}``."""
+    return _PART.sub(lambda part: f"{{{_camel(part[1])}}}", path)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _schemas(rows: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """The schema of each body and answer, and the components that they refer to."""
+    kinds: list[Any] = [Problem]
+    for row in rows:
+        kinds += [kind for kind in (row.answer, row.body, row.query, *row.other_answers.values()) if kind is not None]
+    kinds = list(dict.fromkeys(kinds))
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
+    return dict(zip(kinds, schemas, strict=True)), components
+
+
+def _words(leaf: type[AppError]) -> str:
+    return " ".join((leaf.__doc__ or "").replace("``", "`").split())
+
+
+def _who(row: Route) -> str:
+    if row.public:
+        return "Anybody may call it."
+    people = "any role" if row.roles == EVERYBODY else ", ".join(sorted(row.roles))
+    return f"For: {' and '.join(filter(None, [people, 'devices' if row.devices else '']))}."
+
+
+def _parameters(row: Route, components: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = [
+        {"name": _camel(name), "in": "path", "required": True, "schema": _path_schema(name)}
+        for name in _PART.findall(row.path)
+    ]
+    if row.query is not None:
+        found += _query_parameters(row, components)
+    if row.idempotent:
+        found.append(_header("Idempotency-Key", "The same for each sending of one request.", r"^[!-~]{1,255}$"))
+    if row.versioned and row.method not in _READS and _PART.search(row.path):
+        found.append(_header("If-Match", "The `ETag` of what you have seen."))
+    if row.method in _READS and row.cache is Cache.PRIVATE:
+        found.append(_header("If-None-Match", "The `ETag` of what you have: 304 when it is still so."))
+    return found
+
+
+def _path_schema(name: str) -> dict[str, Any]:
+    return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
+
+
+def _header(name: str, words: str, pattern: str | None = None) -> dict[str, Any]:
+    schema = {"type": "string"} | ({"pattern": pattern} if pattern else {})
+    return {"name": name, "in": "header", "required": False, "description": words, "schema": schema}
+
+
+def _query_parameters(row: Route, components: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for field in msgspec.structs.fields(row.query):
+        schema = components[row.query.__name__]["properties"][field.encode_name]
+        parameter = {"name": field.encode_name, "in": "query", "required": field.required, "schema": _optional(schema)}
+        if field.name == "fields" and issubclass(row.query, PageQuery):
+            known = [each.encode_name for each in msgspec.structs.fields(row.answer)]
+            items = {"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": known}}
+            parameter |= {"schema": items, "style": "form", "explode": False}
+        found.append(parameter)
+    return found
+
+
+def _optional(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter that is not given is left out; there is no null in a query."""
+    kept = {name: value for name, value in schema.items() if name != "default" or value is not None}
+    if "anyOf" in kept:
+        kinds = [kind for kind in kept.pop("anyOf") if kind.get("type") != "null"]
+        kept |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return kept
+
+
+def _answers(row: Route, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    found = {str(row.status): _answer(row, row.status, row.answer, schemas, components)}
+    for status, kind in row.other_answers.items():
+        found[str(status)] = _answer(row, status, kind, schemas, components)
+    if row.method in _READS and row.cache in (Cache.PRIVATE, Cache.NO_CACHE):
+        found["304"] = {"description": "It is still what `If-None-Match` names."}
+    return found
+
+
+def _merged(answers: dict[str, Any], problems: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry a status: where an answer and problems share one, it has the content of both."""
+    for status, problem in problems.items():
+        answer = answers.setdefault(status, {"description": "", "content": {}})
+        answer["description"] = "; ".join(filter(None, [answer["description"], problem["description"]]))
+        answer["content"] = {**answer.get("content", {}), **problem["content"]}
+    return answers
+
+
+def _answer(
+    row: Route, status: int, kind: Any, schemas: Mapping[Any, Any], components: Mapping[str, Any]
+) -> dict[str, Any]:
+    words = " ".join((kind.__doc__ or "").split()) if kind is not None else "Done."
+    told: dict[str, Any] = {"description": f"A page. {words}" if row.listing else words}
+    if kind is not None:
+        schema = _page(kind, schemas, components) if row.listing and status == row.status else schemas[kind]
+        told["content"] = {row.content_type: {"schema": schema}}
+    elif row.content_type != "application/json":
+        told["content"] = {row.content_type: {"schema": {"type": "string"}}}
+    if row.versioned:
+        told["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    return told
+
+
+def _page(kind: Any, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    """A list's answer: whole rows, or with ``fields`` parts of them."""
+    part = {"type": "object", "properties": components[kind.__name__]["properties"], "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": ["data", "nextCursor", "hasMore"],
+        "properties": {
+            "data": {"type": "array", "items": {"anyOf": [schemas[kind], part]}},
+            "nextCursor": {"type": ["string", "null"]},
+            "hasMore": {"type": "boolean"},
+        },
+    }
+
+
+def _problem_schema(status: int, leaves: Sequence[type[AppError]]) -> dict[str, Any]:
+    narrowed = {"status": {"const": status}, "code": {"enum": sorted({leaf.code for leaf in leaves})}}
+    return {"allOf": [{"$ref": REF.format(name="Problem")}, {"properties": narrowed}]}

@@ -1,0 +1,57 @@
+"""Sealing every stored secret anew under the newest key, so that an old key can be dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from waypost.platform.database import SYSTEM, Database
+from waypost.platform.secretbox import SecretBox
+
+BATCH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A column of sealed secrets, and the primary key of its table."""
+
+    table: str
+    column: str
+    key: tuple[str, ...]
+
+
+# Every column that holds something sealed stands here; a test compares the list with what the schema says of itself.
+SEALED: Final = (Sealed("idempotency_keys", "answer", ("org_id", "caller_id", "key")),)
+
+
+async def rotate(database: Database, box: SecretBox, progress: Callable[[str, int], None]) -> int:
+    """Renew all, a small transaction at a time; how many. May be repeated, and interrupted at any moment.
+
+    ``progress`` gets the table and how many of its rows are done. ``Unreadable`` when a row fits none of the keys: the
+    old key has to come back into the setting first.
+    """
+    total = 0
+    for sealed in SEALED:
+        total += await _rotate(database, box, sealed, progress)
+    return total
+
+
+async def _rotate(database: Database, box: SecretBox, sealed: Sealed, progress: Callable[[str, int], None]) -> int:
+    key = ", ".join(sealed.key)
+    after = ", ".join(f"${number}" for number in range(1, len(sealed.key) + 1))
+    names = f"SELECT {key}, {sealed.column} FROM {sealed.table}"  # noqa: S608 - constants of this file
+    first = f"{names} ORDER BY {key} LIMIT {BATCH} FOR UPDATE"
+    following = f"{names} WHERE ({key}) > ({after}) ORDER BY {key} LIMIT {BATCH} FOR UPDATE"
+    value = f"${len(sealed.key) + 1}"
+    renew = f"UPDATE {sealed.table} SET {sealed.column} = {value} WHERE ({key}) = ({after})"  # noqa: S608
+    done, last = 0, None
+    while True:
+        async with database.transaction(SYSTEM) as conn:
+            rows = await (conn.fetch(following, *last) if last else conn.fetch(first))
+            for row in rows:
+                await conn.execute(renew, *(row[name] for name in sealed.key), box.renew(row[sealed.column]))
+        if not rows:
+            return done
+        done, last = done + len(rows), [rows[-1][name] for name in sealed.key]
+        progress(sealed.table, done)

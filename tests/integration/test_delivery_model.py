@@ -1,0 +1,185 @@
+"""Random events on one delivery, in any order: the row always is where the state table says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.notices import ALL_DUE, LEASE_OUT, World, telling
+from tests.servers import Servers
+from waypost.kernel.errors import Conflict
+from waypost.notifications import domain, storage
+from waypost.notifications.domain import MAX_ATTEMPTS, Outcome, OutcomeKind, after_attempt
+from waypost.platform.database import SYSTEM
+
+OUTCOMES = [OutcomeKind.ACCEPTED, OutcomeKind.NOT_SENT, OutcomeKind.REFUSED, OutcomeKind.UNKNOWN]
+STEPS = st.one_of(
+    st.sampled_from(["claim", "lease_out", "sweep", "all_due", "replay", "send_again", "let_be", "cancel_trip_guard"]),
+    st.tuples(st.just("finish"), st.sampled_from(OUTCOMES), st.integers(0, 2)),
+)
+
+
+@dataclass(slots=True)
+class Model:
+    """What a delivery is, by the reference's words alone."""
+
+    state: str = "pending"
+    attempt: int = 0
+    budget: int = MAX_ATTEMPTS
+    due: bool = True
+    lease_out: bool = False
+    guarded: bool = False
+    claims: list[int] = field(default_factory=list)
+
+    def claim(self) -> None:
+        if self.state == "pending" and self.due:
+            if self.guarded:
+                self.state = "cancelled"
+            else:
+                self.state, self.attempt, self.lease_out = "sending", self.attempt + 1, False
+                self.claims.append(self.budget)
+
+    def finish(self, kind: OutcomeKind, attempt: int) -> None:
+        if attempt != self.attempt or attempt == 0 or self.state not in ("sending", "in_doubt"):
+            return
+        if kind is OutcomeKind.NOT_SENT and attempt - (self.claims[attempt - 1] - MAX_ATTEMPTS) >= MAX_ATTEMPTS:
+            self.state = "dead"
+        else:
+            self.state = {"accepted": "sent", "not_sent": "pending", "refused": "failed", "unknown": "in_doubt"}[kind]
+        if self.state in ("pending", "in_doubt"):
+            self.due = False
+
+    def sweep(self) -> None:
+        if self.state == "sending" and self.lease_out:
+            self.state, self.due = "in_doubt", False
+        elif self.state == "in_doubt" and self.due and self.attempt < self.budget:
+            self.state = "pending"
+
+    def person(self, doing: str) -> None:
+        allowed = {"replay": ("failed", "dead"), "send_again": ("in_doubt",), "let_be": ("in_doubt",)}[doing]
+        if self.state not in allowed:
+            return
+        if doing == "let_be":
+            self.state = "failed"
+        else:
+            self.state, self.budget, self.due = "pending", self.attempt + MAX_ATTEMPTS, True
+
+
+@dataclass(slots=True)
+class Run:
+    """The same events on a real row."""
+
+    world: World
+    delivery: UUID
+    model: Model = field(default_factory=Model)
+
+    async def step(self, step: Any) -> None:
+        name, *rest = step if isinstance(step, tuple) else (step,)
+        await getattr(self, name)(*rest)
+        row = await self.world.row(self.delivery)
+        assert (row["state"], row["attempt"], row["budget"]) == (
+            self.model.state,
+            self.model.attempt,
+            self.model.budget,
+        )
+        assert (
+            len(await self.world.query("SELECT FROM attempts WHERE delivery_id = $1", self.delivery)) == row["attempt"]
+        )
+
+    async def claim(self) -> None:
+        self.model.claim()
+        org_id, deliveries = self.world.org.org_id, self.world.deliveries
+        async with self.world.services.database.transaction(SYSTEM) as conn:
+            now = self.world.services.clock.now()
+            if (due := await storage.lock_due(conn, org_id, self.delivery, now)) is None:
+                return
+            if self.model.guarded:
+                await storage.give_up(conn, due, domain.Event.GUARDED, "model", now)
+            else:
+                text = deliveries.renderer.render(due.kind, due.locale, due.facts)
+                await storage.claim(conn, due, text, provider="model", lease_s=60, now=now)
+
+    async def finish(self, kind: OutcomeKind, late_by: int) -> None:
+        attempt = max(0, self.model.attempt - late_by)
+        self.model.finish(kind, attempt)
+        if attempt == 0:
+            return
+        budget = self.model.claims[attempt - 1]
+        now = self.world.services.clock.now()
+        tried = attempt - (budget - MAX_ATTEMPTS)
+        outcome = Outcome(kind, "model")
+        verdict = after_attempt(outcome, tried=tried, now=now, base_s=30, jitter=0)
+        async with self.world.services.database.transaction(SYSTEM) as conn:
+            await storage.settle(conn, self.world.org.org_id, self.delivery, attempt, verdict, outcome, now)
+
+    async def lease_out(self) -> None:
+        self.model.lease_out = self.model.state == "sending"
+        await self.world.query(LEASE_OUT)
+
+    async def sweep(self) -> None:
+        self.model.sweep()
+        await self.world.relay.sweep()
+
+    async def all_due(self) -> None:
+        self.model.due = True
+        await self.world.query(ALL_DUE)
+
+    async def cancel_trip_guard(self) -> None:
+        self.model.guarded = True
+
+    async def _person(self, doing: str) -> None:
+        self.model.person(doing)
+        notifications, owner = self.world.services.notifications, self.world.org.owner
+        try:
+            if doing == "replay":
+                await notifications.replay(owner, self.delivery, "model")
+            else:
+                await notifications.resolve(owner, self.delivery, "model", send_again=doing == "send_again")
+        except Conflict:
+            pass
+
+    async def replay(self) -> None:
+        await self._person("replay")
+
+    async def send_again(self) -> None:
+        await self._person("send_again")
+
+    async def let_be(self) -> None:
+        await self._person("let_be")
+
+
+@pytest.fixture
+def in_a_world(servers: Servers) -> Iterator[Callable[[Callable[[World], Coroutine[Any, Any, None]]], None]]:
+    """Runs coroutines on one loop and in one world, since hypothesis knows no async."""
+    with asyncio.Runner() as runner:
+        name = runner.run(servers.create_database())
+        opening = telling(servers.environment(name))
+        world = runner.run(opening.__aenter__())
+        try:
+            yield lambda of: runner.run(of(world))
+        finally:
+            runner.run(opening.__aexit__(None, None, None))
+            runner.run(servers.drop_database(name))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=25))
+def test_whatever_happens_in_whatever_order_the_row_is_where_the_table_says(
+    in_a_world: Callable[[Callable[[World], Coroutine[Any, Any, None]]], None], steps: list[Any]
+):
+    async def run(world: World) -> None:
+        delivery = await world.told()
+        await world.query("DELETE FROM attempts WHERE delivery_id <> $1", delivery)
+        await world.query("DELETE FROM deliveries WHERE id <> $1", delivery)
+        one = Run(world, delivery)
+        for step in steps:
+            await one.step(step)
+
+    in_a_world(run)

@@ -1,0 +1,159 @@
+"""Guessing is slow, whether there is anything to guess or not; a storm of sign-ins has an end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import Answer, Api
+from tests.factories import PASSWORD, Org
+from tests.integration.test_sockets import node
+from waypost.directory.guesses import AT_ONCE, TooManyUnknown
+from waypost.identity.domain import TokenInvalid
+from waypost.identity.passwords import MAX_WAITING, SignInBusy
+from waypost.wiring import Services
+
+NOBODY = "+263779999999"
+
+
+@pytest.fixture
+async def strict(environment: dict[str, str], api: Api) -> AsyncIterator[Api]:
+    """A node that allows three tries an account, and eight a network address."""
+    limits = {"WAYPOST_SIGN_INS_PER_ACCOUNT": "3", "WAYPOST_SIGN_INS_PER_ADDRESS": "8"}
+    async with node(environment | limits) as api:
+        yield api
+
+
+async def try_(api: Api, phone: str, password: str = "a wrong password") -> Answer:
+    return await api("POST", "/api/v1/auth/login", {"phone": phone, "password": password})
+
+
+def without_ids(answer: Answer) -> tuple[object, ...]:
+    """All that a guesser could compare, but for the request's id, the moment and what counts down."""
+    body = answer.json | {"requestId": ""}
+    noise = {"X-Request-Id", "Date", "Retry-After", "RateLimit-Reset"}
+    headers = {(name, value) for name, value in answer.headers.items() if name not in noise}
+    return answer.status, body, headers, noise & answer.headers.keys()
+
+
+async def test_the_tries_at_an_account_run_out_alike_whether_it_exists_or_not(strict: Api, org: Org):
+    real = [await try_(strict, org.owner_phone) for _ in range(4)]
+    unreal = [await try_(strict, NOBODY) for _ in range(4)]
+    assert [answer.status for answer in real] == [401, 401, 401, 429]
+    assert [without_ids(a) for a in real] == [without_ids(a) for a in unreal]
+    assert real[3].json["code"] == "rate-limited"
+    assert int(real[3].headers["Retry-After"]) >= 1
+
+
+async def test_with_the_tries_used_up_the_right_password_is_not_told_from_a_wrong_one(strict: Api, org: Org):
+    for _ in range(3):
+        await try_(strict, org.owner_phone)
+    right, wrong = await try_(strict, org.owner_phone, PASSWORD), await try_(strict, org.owner_phone)
+    assert right.status == 429
+    assert without_ids(right) == without_ids(wrong)
+
+
+async def test_one_spelling_of_a_number_is_worth_as_much_as_another(strict: Api, org: Org):
+    number = org.owner_phone
+    spellings = [number, f"{number[:4]} {number[4:]}", f"{number[:4]}-{number[4:7]}-{number[7:]}", f" {number} "]
+    assert [(await try_(strict, each)).status for each in spellings] == [401, 401, 401, 429]
+
+
+async def test_an_address_that_tries_many_accounts_is_stopped_as_well(strict: Api, org: Org):
+    statuses = [(await try_(strict, f"+26377999900{number}")).status for number in range(9)]
+    assert statuses == [401] * 8 + [429]
+    assert (await try_(strict, org.owner_phone, PASSWORD)).status == 429
+
+
+async def test_refreshing_and_looking_at_invitations_are_limited_by_address(strict: Api):
+    for path, body in (
+        ("/api/v1/auth/refresh", {"refreshToken": "wpr_x"}),
+        ("/api/v1/auth/invitations/look", {"token": "wpi_x"}),
+        ("/api/v1/auth/invitations/accept", {"token": "wpi_x", "password": PASSWORD}),
+    ):
+        statuses = [(await strict("POST", path, body)).status for _ in range(9)]
+        assert statuses[-1] == 429, path
+        assert 429 not in statuses[:7] or path.endswith("accept")  # shares its count with the one before
+
+
+async def test_limits_hold_on_this_node_while_valkey_is_away(strict: Api, org: Org, services: Services):
+    await services.redis.execute_command("CLIENT", "PAUSE", "20000", "ALL")
+    try:
+        statuses = [(await try_(strict, org.owner_phone)).status for _ in range(5)]
+    finally:
+        await services.redis.connection_pool.disconnect()
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+
+
+async def test_past_so_many_in_line_a_sign_in_is_told_to_come_again(services: Services, org: Org):
+    """No hash is computed for who is sent away, so the storm costs what is in line and no more."""
+
+    async def sign_in() -> str:
+        try:
+            await services.identity.passwords.verify(None, "a wrong password")
+        except SignInBusy as error:
+            return error.code
+        return "verified"
+
+    outcomes = await asyncio.gather(*(sign_in() for _ in range(MAX_WAITING + 12)))
+    assert outcomes.count("sign-in-busy") > 0
+    assert outcomes.count("verified") >= MAX_WAITING
+    assert await sign_in() == "verified"
+
+
+async def test_a_storm_of_sign_ins_is_answered_503_with_a_time_to_come_again(api: Api, services: Services):
+    passwords = services.identity.passwords
+    passwords.waiting = MAX_WAITING
+    answer = await try_(api, NOBODY)
+    assert (answer.status, answer.json["code"]) == (503, "sign-in-busy")
+    assert answer.headers["Retry-After"]
+    passwords.waiting = 0
+    assert (await try_(api, NOBODY)).status == 401
+
+
+# Device tokens that nobody has
+
+
+def guess() -> str:
+    return "wpd_" + secrets.token_urlsafe(24)
+
+
+async def transactions(services: Services) -> int:
+    async with services.database.pool.acquire() as conn:
+        await conn.execute("SELECT pg_stat_force_next_flush()")
+        return int(await conn.fetchval("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"))
+
+
+async def test_a_withdrawn_phone_that_goes_on_costs_a_look_up_once_in_a_while(
+    services: Services, org: Org, environment: dict[str, str]
+):
+    token = guess()
+    for _ in range(200):
+        with pytest.raises(TokenInvalid):
+            await services.devices.authenticate(token)
+    assert services.devices.guesses.left > AT_ONCE - 2
+
+
+async def test_what_is_no_device_token_by_its_form_costs_nothing(services: Services):
+    for token in ("wpd_", "wpd_short", "wpd_" + "a" * 33, "wpd_" + "ä" * 32, "wpd_" + "a" * 31 + "\n"):
+        with pytest.raises(TokenInvalid):
+            await services.devices.authenticate(token)
+    assert services.devices.guesses.left == AT_ONCE
+
+
+async def test_a_flood_of_guesses_is_refused_without_a_look_and_shuts_no_known_phone_out(services: Services, org: Org):
+    phone = await org.phone()
+    services.devices.guesses.left = 3
+    services.devices.guesses.counted_at = services.clock.monotonic() + 3600  # no more come in while we look
+    refused = 0
+    for _ in range(5):
+        with pytest.raises((TokenInvalid, TooManyUnknown)) as caught:
+            await services.devices.authenticate(guess())
+        refused += caught.type is TooManyUnknown
+    assert refused == 2
+    services.devices.remembered.known[next(iter(services.devices.remembered.known))] = (phone.principal, 0.0)
+    assert (await services.devices.authenticate(phone.token)).device_id == phone.device_id

@@ -1,0 +1,96 @@
+"""A world in which customers are told things: services, a mail server, a relay and a worker's deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from tests.factories import Org, organisation
+from tests.fakes.mail import MailServer, mail_server
+from waypost.notifications.deliveries import Deliveries
+from waypost.notifications.relay import Relay
+from waypost.platform.database import SYSTEM
+from waypost.settings import Settings
+from waypost.trips.domain import Move, Trip
+from waypost.trips.service import NewTrip
+from waypost.wiring import Services, deliveries_over, open_services, relay_over
+from waypost_workers.channels import channels_of
+
+DELIVERIES = "SELECT * FROM deliveries ORDER BY id"
+ATTEMPTS = "SELECT * FROM attempts ORDER BY delivery_id, attempt"
+LEASE_OUT = "UPDATE deliveries SET lease_until = now() - interval '1 second' WHERE state = 'sending'"
+ALL_DUE = "UPDATE deliveries SET due_at = now() - interval '1 day' WHERE state IN ('pending', 'in_doubt')"
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class World:
+    """One installation with one organisation."""
+
+    services: Services
+    mail: MailServer
+    org: Org
+    relay: Relay
+    deliveries: Deliveries
+
+    async def customer(self, name: str = "Chipo Dube", **address: str | None) -> UUID:
+        """One with an e-mail address, unless another is given."""
+        address = {"email": f"chipo{next(_numbers)}@example.com"} | address
+        return await self.services.directory.add_customer(self.org.owner, name=name, **address)
+
+    async def trip(self, customer_id: UUID | None, *, move: Move | None = Move.START, **of: Any) -> Trip:
+        """A trip of that customer with a driver of its own; started, unless ``move`` is None."""
+        trips, owner = self.services.trips, self.org.owner
+        driver = await self.services.directory.add_driver(owner, name=f"Driver {next(_numbers)}")
+        new = NewTrip(driver_id=driver.id, customer_id=customer_id, destination="12 Jason Moyo Ave", **of)
+        trip = await trips.create(owner, new)
+        return await trips.move(owner, trip.id, move) if move else trip
+
+    async def told(self, name: str = "Chipo Dube", **address: str | None) -> UUID:
+        """Start a trip whose customer is told, and let the relay see it; the one delivery's id."""
+        known = {row["id"] for row in await self.rows()}
+        await self.trip(await self.customer(name, **address))
+        await self.relay.expand()
+        (new,) = [row["id"] for row in await self.rows() if row["id"] not in known]
+        return UUID(str(new))
+
+    async def attempt(self, delivery_id: UUID) -> None:
+        await self.deliveries.attempt(self.org.org_id, delivery_id)
+
+    async def rows(self) -> list[Mapping[str, Any]]:
+        return await self.query(DELIVERIES)
+
+    async def row(self, delivery_id: UUID) -> Mapping[str, Any]:
+        (row,) = await self.query("SELECT * FROM deliveries WHERE id = $1", delivery_id)
+        return row
+
+    async def attempts(self) -> list[Mapping[str, Any]]:
+        return await self.query(ATTEMPTS)
+
+    async def query(self, statement: str, *arguments: object) -> list[Mapping[str, Any]]:
+        async with self.services.database.transaction(SYSTEM) as conn:
+            return list(await conn.fetch(statement, *arguments))
+
+    def with_settings(self, **settings: Any) -> World:
+        """The same, with other paces or channels."""
+        changed = self.services.settings.model_copy(update=settings)
+        return world_over(replace(self.services, settings=changed), self.mail, self.org)
+
+
+def world_over(services: Services, mail: MailServer, org: Org) -> World:
+    channels = channels_of(services.settings, services.clock)
+    return World(services, mail, org, relay_over(services), deliveries_over(services, channels))
+
+
+@asynccontextmanager
+async def telling(environment: Mapping[str, str], **settings: str) -> AsyncIterator[World]:
+    """A world that sends by e-mail."""
+    async with mail_server() as mail:
+        env = {**environment, **mail.environment, **settings}
+        async with open_services(Settings.from_env(env)) as services:
+            await services.redis.flushall()
+            yield world_over(services, mail, await organisation(services))

@@ -1,0 +1,116 @@
+"""arq's workers, one for each queue that a process serves, and how they come to rest.
+
+What arq does is designed around (read in 0.28): it ends a job at an ordinary exception, so ours raise none; a shutdown
+counts as a try, so tries are as good as endless and our own count stands in the row; after a kill a job is held for the
+longest time-out of *all* functions of its worker, so long jobs have a worker of their own; its health key is one per
+queue, so we keep a heartbeat; it has no priorities, so there are several queues; cancelling by id poisons the next job
+of that id, so that is off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from arq.typing import WorkerCoroutine
+from arq.worker import Function, Worker
+from arq.worker import func as function
+from redis.exceptions import RedisError
+
+from waypost.settings import Settings
+from waypost.wiring import needed
+from waypost_workers.functions import jobs
+from waypost_workers.functions.deliver import NAME, deliver
+from waypost_workers.queues import QueueName, decode, encode, open_queues
+
+POLL_S = 0.05
+CANCEL_AGAIN_S = 0.1
+ENDLESS_TRIES = 1_000_000
+READ_AT_ONCE = 1000  # more than all workers of a queue together have at work: those stand at its head
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the worker of a queue runs."""
+
+    functions: Sequence[Function]
+    at_once: int
+    timeout_s: float
+
+
+def lines(settings: Settings) -> Mapping[QueueName, Line]:
+    """All queues. A try to send never outlives its lease."""
+    send = [function(_coroutine(deliver), name=NAME)]
+    run_job = [function(_coroutine(jobs.run_job), name=jobs.NAME)]
+    return {
+        QueueName.URGENT: Line(send, 50, settings.delivery_lease_s),
+        QueueName.BULK: Line(send, 20, settings.delivery_lease_s),
+        QueueName.JOBS: Line(run_job, 4, 600),
+    }
+
+
+def _coroutine(of: Any) -> WorkerCoroutine:
+    return of  # type: ignore[no-any-return]  # arq's protocol asks for a dict as the first argument
+
+
+def build(settings: Settings, queue: QueueName, context: Mapping[str, Any]) -> Worker:
+    """arq's worker of one queue; the caller runs and closes it."""
+    line = lines(settings)[queue]
+    return Worker(
+        functions=list(line.functions),
+        queue_name=queue.key,
+        redis_pool=open_queues(needed(settings).redis_url),
+        ctx=dict(context),
+        max_jobs=line.at_once,
+        job_timeout=line.timeout_s,
+        queue_read_limit=READ_AT_ONCE,
+        poll_delay=POLL_S,
+        max_tries=ENDLESS_TRIES,
+        keep_result=0,
+        handle_signals=False,
+        allow_abort_jobs=False,
+        job_serializer=encode,
+        job_deserializer=decode,
+    )
+
+
+async def run(workers: Sequence[Worker], stop: asyncio.Event, grace_s: float) -> None:
+    """Work until asked to stop, or until Redis is lost (then its error is raised, and somebody starts us again).
+
+    Either way what is being sent gets ``grace_s`` to come to its end.
+    """
+    running = [asyncio.create_task(worker.async_run()) for worker in workers]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for worker in workers:
+            worker.allow_pick_jobs = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await asyncio.gather(*(_rest(worker) for worker in workers))
+        await _cancel(stopping, *running)
+        ends = await asyncio.gather(*running, return_exceptions=True)
+        for worker in workers:
+            with suppress(RedisError, OSError):
+                await worker.close()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    """Until they have ended: a cancellation that comes while redis-py connects is swallowed there."""
+    while unfinished := [task for task in tasks if not task.done()]:
+        for task in unfinished:
+            task.cancel()
+        await asyncio.wait(unfinished, timeout=CANCEL_AGAIN_S)
+
+
+async def _rest(worker: Worker) -> None:
+    """Until its jobs have ended; meanwhile arq may begin one that it had picked already."""
+    while unfinished := [task for task in worker.tasks.values() if not task.done()]:
+        await asyncio.wait(unfinished)

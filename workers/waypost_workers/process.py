@@ -1,0 +1,56 @@
+"""What a worker and a relay have in common: how they are asked to stop, and what runs beside their work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+
+from waypost.platform.heartbeats import Heart
+from waypost.platform.telemetry import log
+from waypost.wiring import Services
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM; a second one ends the process at once."""
+    stop = asyncio.Event()
+
+    def ask(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        log.info("stopping")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, ask, number)
+    return stop
+
+
+@asynccontextmanager
+async def beside(
+    services: Services, heart: Heart, *more: Callable[[], Coroutine[None, None, None]]
+) -> AsyncIterator[None]:
+    """The publisher, the heartbeat and ``more`` while the block runs; if one of them fails, so does the block."""
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(services.realtime.run())
+            tasks.create_task(heart.beat_for_ever(services.database, services.clock, services.settings.heartbeat_s))
+            for each in more:
+                tasks.create_task(each())
+
+    mine = asyncio.current_task()
+    task = asyncio.create_task(both())
+    task.add_done_callback(lambda done: None if done.cancelled() or mine is None else mine.cancel())
+    try:
+        yield
+    finally:
+        ended = task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        if ended:
+            log.error("background_failed")

@@ -1,0 +1,197 @@
+"""The command ``waypost-worker relay``: the only place that gives deliveries to the workers.
+
+Woken by NOTIFY, and by the clock at least once a second: a LISTEN that is dead, or that a pooler swallows, costs that
+second and nothing else. Any number may run. It waits while the database or Redis is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import asyncpg
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+
+from waypost.jobs.service import Jobs
+from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
+from waypost.notifications.domain import Poke
+from waypost.notifications.relay import BATCH, POKES_AT_ONCE, Relay
+from waypost.notifications.storage import CHANNEL
+from waypost.platform.database import NO_CONNECTION, SYSTEM, Database
+from waypost.platform.heartbeats import heart
+from waypost.platform.telemetry import log, request_id
+from waypost.settings import Settings, reveal
+from waypost.wiring import needed, offered, open_services, relay_over
+from waypost_workers.functions import deliver, jobs
+from waypost_workers.process import beside, stop_on_signals
+from waypost_workers.queues import QueueName, close_queues, open_queues
+
+LISTEN_TIMEOUT_S = 5.0
+JOBS_AT_ONCE = 100
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 15.0
+
+
+async def serve(settings: Settings) -> None:
+    """Relay until SIGINT or SIGTERM."""
+    stop = stop_on_signals()
+    async with open_services(settings) as services:
+        if not offered(settings):
+            log.warning("no_channel", cure="set WAYPOST_SMTP_HOST, or WAYPOST_CONSOLE_CHANNEL for development")
+        queues = open_queues(needed(settings).redis_url)
+        pokes = JobPokes(services.database, services.jobs)
+        loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, pokes)
+        try:
+            async with beside(services, heart("relay", services.clock)):
+                log.info("relay_ready", channels=[str(channel) for channel in sorted(offered(settings))])
+                await run(loop, stop, listen_url(settings))
+        finally:
+            with suppress(RedisError, OSError):
+                await close_queues(queues)
+
+
+def listen_url(settings: Settings) -> str | None:
+    """Where LISTEN reaches PostgreSQL itself; None: nowhere, the clock is enough."""
+    if settings.database_listen_url is not None or settings.database_pooler:
+        return reveal(settings.database_listen_url)
+    return reveal(settings.database_url)
+
+
+async def run(loop: RelayLoop, stop: asyncio.Event, url: str | None) -> None:
+    """The loop and its ear, until asked to stop."""
+    working = asyncio.create_task(loop.work())
+    tasks = [working, *([asyncio.create_task(listen(url, loop.wake, loop.clock))] if url else [])]
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.stopping = True
+        loop.wake.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(working), loop.poll_s + LISTEN_TIMEOUT_S)
+        for task in (stopping, *tasks):
+            task.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+@dataclass(slots=True)
+class RelayLoop:
+    """One relay. Each pass may be repeated, so an interrupted one is no harm."""
+
+    relay: Relay
+    queues: ArqRedis
+    clock: Clock
+    poll_s: float
+    jobs: JobPokes | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+
+    async def work(self) -> None:
+        """Pass after pass; at once while there is more, else when woken or at the next poll."""
+        while not self.stopping:
+            self.wake.clear()
+            if not await self._try() and not self.stopping:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.poll_s):
+                        await self.wake.wait()
+
+    async def _try(self) -> bool:
+        try:
+            return await self.pass_once()
+        except Unavailable as error:
+            log.warning("relay_waits", reason=error.code)
+        except (RedisError, OSError) as error:
+            log.warning("relay_waits", reason=f"redis: {type(error).__name__}")
+        except Exception:  # noqa: BLE001 - whatever one pass runs into, the next begins afresh
+            log.exception("relay_failed")
+        await self.clock.sleep(self.poll_s)
+        return False
+
+    async def pass_once(self) -> bool:
+        """Keep what was promised, sweep, give out what is due; is there more to do at once?"""
+        kept = await self.relay.expand()
+        await self.relay.sweep()
+        pokes = await self.relay.due()
+        await self._give_out(pokes)
+        if self.jobs is not None:
+            await self.jobs.give_out(self.queues)
+        return kept == BATCH or len(pokes) == POKES_AT_ONCE
+
+    async def _give_out(self, pokes: list[Poke]) -> None:
+        """Tell the workers. The job's id holds the attempt: a copy of a job that waits or runs is refused by arq, and
+        one that slips through finds nothing to claim.
+        """
+        for given, poke in enumerate(pokes):
+            try:
+                await self.queues.enqueue_job(
+                    deliver.NAME,
+                    str(poke.org_id),
+                    str(poke.id),
+                    poke.request_id,
+                    _job_id=f"d:{poke.id}:{poke.attempt}",
+                    _queue_name=QueueName(poke.queue).key,
+                )
+            except (RedisError, OSError):
+                await self.relay.untold(pokes[given:])
+                raise
+            token = request_id.set(poke.request_id)
+            log.debug("delivery_given_out", delivery_id=str(poke.id), attempt=poke.attempt)
+            request_id.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPokes:
+    """Jobs that no worker holds, for the queue."""
+
+    database: Database
+    jobs: Jobs
+
+    async def give_out(self, queues: ArqRedis) -> None:
+        """Tell the workers. As with deliveries the id holds the attempt; each turn of a worker is one attempt."""
+        async with self.database.transaction(SYSTEM) as conn:
+            wakes = await self.jobs.due_jobs(conn, JOBS_AT_ONCE)
+        for given, wake in enumerate(wakes):
+            try:
+                await queues.enqueue_job(
+                    jobs.NAME,
+                    str(wake.org_id),
+                    str(wake.job_id),
+                    _job_id=f"j:{wake.job_id}:{wake.attempt}",
+                    _queue_name=QueueName.JOBS.key,
+                )
+            except (RedisError, OSError):
+                async with self.database.transaction(SYSTEM) as conn:
+                    await self.jobs.untold(conn, wakes[given:])
+                raise
+
+
+async def listen(url: str, wake: asyncio.Event, clock: Clock) -> None:
+    """Wake on every NOTIFY, on a connection of its own that is made again whenever it breaks."""
+    wait_s = FIRST_RETRY_S
+    while True:
+        try:
+            connection = await asyncpg.connect(url, timeout=LISTEN_TIMEOUT_S)
+            try:
+                gone = asyncio.Event()
+                connection.add_termination_listener(lambda _connection, gone=gone: gone.set())
+                await connection.add_listener(CHANNEL, lambda *_: wake.set())
+                wait_s = FIRST_RETRY_S
+                await gone.wait()
+            finally:
+                await _close(connection)
+        except (*NO_CONNECTION, asyncpg.PostgresError) as error:
+            log.warning("listen_broken", reason=type(error).__name__)
+        await clock.sleep(wait_s)
+        wait_s = min(wait_s * 2, LONGEST_RETRY_S)
+
+
+async def _close(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    try:
+        await connection.close(timeout=LISTEN_TIMEOUT_S)
+    except (*NO_CONNECTION, asyncpg.PostgresError):
+        connection.terminate()
