@@ -47,7 +47,7 @@ export default defineConfig({
   },
   worker: { format: 'es' },
   server: {
-    proxy: { '/api': server, '/socket.io': { target: server, ws: true } },
+    proxy: { '/api': server, '/dev': server, '/socket.io': { target: server, ws: true } },
   },
   test: {
     environment: 'happy-dom',

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 from uuid import UUID
 
+from aiohttp.test_utils import TestServer
+
+from tests.conftest import Api
+from tests.described import Described
 from tests.factories import Org, organisation
 from tests.fakes.mail import MailServer, mail_server
+from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.notifications.deliveries import Deliveries
 from waypost.notifications.relay import Relay
 from waypost.platform.database import SYSTEM
@@ -25,6 +30,7 @@ ATTEMPTS = "SELECT * FROM attempts ORDER BY delivery_id, attempt"
 LEASE_OUT = "UPDATE deliveries SET lease_until = now() - interval '1 second' WHERE state = 'sending'"
 ALL_DUE = "UPDATE deliveries SET due_at = now() - interval '1 day' WHERE state IN ('pending', 'in_doubt')"
 _numbers = count(1)
+Serve = Callable[..., Awaitable[TestServer]]  # pytest-aiohttp's
 
 
 @dataclass(slots=True)
@@ -94,3 +100,17 @@ async def telling(environment: Mapping[str, str], **settings: str) -> AsyncItera
         async with open_services(Settings.from_env(env)) as services:
             await services.redis.flushall()
             yield world_over(services, mail, await organisation(services))
+
+
+async def served(world: World, aiohttp_server: Serve) -> Api:
+    """A server over this world, nobody signed in; every answer is held against the description."""
+    document = DESCRIPTION.document(route_table(world.services))
+    return Api(await aiohttp_server(build_app(world.services)), Described.of(document))
+
+
+async def shown(world: World, name: str = "Chipo Dube") -> None:
+    """Tell a customer of that name over the console channel."""
+    await world.trip(await world.customer(name, email="chipo@example.com"))
+    await world.relay.expand()
+    for row in await world.query("SELECT id FROM deliveries WHERE channel = 'console' AND state = 'pending'"):
+        await world.attempt(row["id"])

@@ -7,7 +7,9 @@ import { MapPage } from './map/MapPage';
 import { MembersPage } from './members/MembersPage';
 import { useArrival } from './nav/heading';
 import { route } from './nav/route';
+import { DriverPage } from './nav/DriverPage';
 import { UnknownPage } from './nav/UnknownPage';
+import { mayWatch } from './session/roles';
 import { SignIn } from './session/SignIn';
 import { session } from './session/store';
 import { Toast } from './ui/toast';
@@ -44,10 +46,12 @@ function Shell() {
   // The map's code is loaded with the first visit; from then on the map stays, out of sight, with all that it shows.
   const wasOnMap = useRef(false);
   wasOnMap.current ||= where.page === 'map';
+  const watches = mayWatch();
   return (
     <div class="shell">
       <Header />
-      {wasOnMap.current && <MapPage hidden={where.page !== 'map'} />}
+      {wasOnMap.current && watches && <MapPage hidden={where.page !== 'map'} />}
+      {where.page === 'map' && !watches && <DriverPage />}
       {where.page === 'members' && <MembersPage />}
       {where.page === 'devices' && <DevicesPage filter={where.state} />}
       {where.page === 'unknown' && <UnknownPage />}

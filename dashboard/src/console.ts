@@ -8,6 +8,7 @@ import { liveness } from './realtime/liveness';
 import { Membership } from './realtime/membership';
 import { endsSession, type FleetJoined } from './realtime/protocol';
 import { lookAgain } from './session/call';
+import { mayWatch } from './session/roles';
 import { renew, sessionEnded } from './session/session';
 import { session } from './session/store';
 import { TripDetail } from './trip/trip-detail';
@@ -34,7 +35,7 @@ export function openConsole() {
     onTokenExpiring: () => void renew(),
     onCut: () => void lookAgain(),
   });
-  enterFleet(connection, fleet);
+  if (mayWatch()) enterFleet(connection, fleet);
   void lookAgain(); // the session may be an old one, out of the browser's storage
 
   const view = signal<View>(viewFromSearch(location.search));

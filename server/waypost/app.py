@@ -15,6 +15,7 @@ from waypost.directory.http_devices import DeviceRoutes
 from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
+from waypost.jobs.http import JobRoutes
 from waypost.notifications.dev_page import DevOutbox
 from waypost.notifications.domain import ChannelName
 from waypost.notifications.http import NotificationRoutes, TripLookup
@@ -22,7 +23,6 @@ from waypost.platform.addresses import Proxies, addresses
 from waypost.platform.caching import caching
 from waypost.platform.docs import DocsRoutes
 from waypost.platform.gate import Rates, known_queries, rate_limits
-from waypost.jobs.http import JobRoutes
 from waypost.platform.health import HealthRoutes
 from waypost.platform.idempotency import idempotency
 from waypost.platform.metrics import MetricsRoutes, measured
@@ -36,7 +36,6 @@ from waypost.tracking.socket import TrackingEvents
 from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes
 from waypost.wiring import Services, offered
-
 
 DESCRIPTION = Description("Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown))
 

@@ -126,10 +126,20 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[
         str,
         AfterValidator(_networks),
-        Field(
-            description="Your own proxies' addresses and networks, divided by commas: `X-Forwarded-For` is theirs."
-        ),
+        Field(description="Your own proxies' addresses and networks, divided by commas: `X-Forwarded-For` is theirs."),
     ] = ""
+    cache_rules_s: Annotated[
+        float, Field(gt=0, le=86400, description="How long organisations' settings stay in the caches, seconds.")
+    ] = 3600.0
+    cache_rules: Annotated[int, Field(ge=1, le=100000, description="How many of them a process keeps, the newest.")] = (
+        1000
+    )
+    cache_customers_s: Annotated[
+        float, Field(gt=0, le=86400, description="How long customers' names and addresses stay in the caches, seconds.")
+    ] = 300.0
+    cache_customers: Annotated[
+        int, Field(ge=1, le=1000000, description="How many of them a process, and an organisation in Redis, keeps.")
+    ] = 5000
     metrics_token: Annotated[
         SecretStr | None,
         Field(min_length=16, description="Who reads `/metrics` from another machine sends it as a bearer token."),
@@ -174,9 +184,7 @@ class Settings(BaseSettings):
     keep_notifications_days: Annotated[
         int, Field(ge=1, le=3650, description="How long notifications that were settled are kept, days.")
     ] = 30
-    keep_audit_days: Annotated[
-        int, Field(ge=30, le=36500, description="How long it is kept who did what, days.")
-    ] = 90
+    keep_audit_days: Annotated[int, Field(ge=30, le=36500, description="How long it is kept who did what, days.")] = 90
     drain_s: Annotated[
         float, Field(ge=0, le=120, description="How long running requests may take after a stop signal, seconds.")
     ] = 10.0

@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from waypost.directory.contacts import contact
+from waypost.directory.contacts import ContactBook
 from waypost.directory.devices import Devices
 from waypost.directory.guesses import Guesses
 from waypost.directory.service import Directory
 from waypost.identity import tokens
 from waypost.identity.audit import Audit
+from waypost.identity.domain import OrgSettings
 from waypost.identity.invitations import Invitations
 from waypost.identity.members import Members, Organisations
 from waypost.identity.operator import Operator
 from waypost.identity.passwords import passwords
+from waypost.identity.rules import Rules
 from waypost.identity.service import Identity
 from waypost.identity.sessions import Sessions, Terms
 from waypost.identity.throttle import Throttle
@@ -31,18 +33,20 @@ from waypost.jobs.service import Jobs
 from waypost.kernel.clock import Clock, SystemClock
 from waypost.kernel.remembered import Remembered
 from waypost.notifications.deliveries import Deliveries
-from waypost.notifications.domain import ChannelName, Pace
+from waypost.notifications.domain import ChannelName, Contact, Pace
 from waypost.notifications.kinds import TRIP_COMPLETED, TRIP_STARTED
 from waypost.notifications.ports import Channel, Checkpoint, pass_on
 from waypost.notifications.relay import Relay
 from waypost.notifications.render import renderer
-from waypost.notifications.service import Notifications
+from waypost.notifications.service import Notifications, outbox_waits_s
+from waypost.platform.cache import Cache, Kind, sizes
 from waypost.platform.database import SYSTEM, Database, PoolSize, open_database
-from waypost.platform.health import OK, Health, Probe
+from waypost.platform.health import OK, Finding, Health, Probe
 from waypost.platform.limits import Limiter
 from waypost.platform.metrics import Metrics
 from waypost.platform.redis import check_redis, open_redis
 from waypost.platform.secretbox import SecretBox
+from waypost.platform.work import AtWork
 from waypost.realtime.hub import Hub
 from waypost.realtime.service import Realtime
 from waypost.settings import BadSettings, Settings, reveal
@@ -65,6 +69,9 @@ class Services:
     redis: Redis
     health: Health
     metrics: Metrics
+    cache: Cache
+    rules: Rules
+    book: ContactBook
     limiter: Limiter
     box: SecretBox
     devices: Devices
@@ -103,6 +110,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
                 yield services
             finally:
                 await services.health.close()
+                await services.cache.close()
         finally:
             await database.close()
     finally:
@@ -110,6 +118,14 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
 
 
 def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis, need: Needed) -> Services:
+    metrics = Metrics()
+    cache = Cache(redis, clock, metrics.cache_read)
+    customers: Kind[Contact | None] = Kind(
+        "customers", Contact | None, settings.cache_customers_s, settings.cache_customers
+    )
+    orgs: Kind[OrgSettings] = Kind("rules", OrgSettings, settings.cache_rules_s, settings.cache_rules)
+    rules = Rules(database, cache, orgs, also=(customers,))
+    book = ContactBook(cache, customers)
     devices = Devices(database, clock, Remembered(clock), Guesses(clock))
     access_tokens = tokens.AccessTokens(tokens.signing_key(need.signing_key))
     terms = Terms(
@@ -121,30 +137,34 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
     limiter = Limiter(redis, clock)
     throttle = Throttle(limiter, settings.sign_ins_per_account, settings.sign_ins_per_address)
     hashing = passwords()
-    identity = Identity(database, clock, access_tokens, hashing, devices, sessions, throttle)
+    identity = Identity(database, clock, access_tokens, hashing, devices, sessions, throttle, rules)
     hub = Hub(redis, identity.authenticate)
     realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000)
+    _watch(metrics, database, realtime, cache)
     return Services(
         settings=settings,
         clock=clock,
         database=database,
         redis=redis,
-        health=Health(clock, _probes(database, redis)),
-        metrics=_metrics(database, realtime),
+        health=Health(clock, _probes(database, redis, settings)),
+        metrics=metrics,
+        cache=cache,
+        rules=rules,
+        book=book,
         limiter=limiter,
         box=SecretBox.of(need.encryption_keys),
         devices=devices,
         sessions=sessions,
         identity=identity,
         operator=Operator(database, clock, identity.passwords),
-        organisations=Organisations(database, clock),
+        organisations=Organisations(database, clock, rules),
         members=Members(database, clock, sessions),
         invitations=Invitations(database, clock, hashing, sessions, throttle),
         watch=Watch((sessions, devices), clock),
         audit=Audit(database),
-        directory=Directory.over(database, clock),
+        directory=Directory.over(database, clock, book),
         trips=Trips(database, clock, realtime),
-        tracking=Tracking(database, clock, realtime),
+        tracking=Tracking(database, clock, realtime, rules),
         jobs=Jobs(database, clock, realtime, JOB_KINDS, job_rules(settings)),
         notifications=Notifications(database, clock, realtime),
         hub=hub,
@@ -152,25 +172,31 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
     )
 
 
-def _metrics(database: Database, realtime: Realtime) -> Metrics:
-    metrics = Metrics()
+def _watch(metrics: Metrics, database: Database, realtime: Realtime, cache: Cache) -> None:
     metrics.watch_pools(database)
+    metrics.gauge("waypost_cache_values", "Values in this process's cache.", lambda: sum(sizes(cache).values()))
     metrics.gauge("waypost_events_waiting", "Events that wait to be published.", realtime.queue.qsize)
-    metrics.gauge("waypost_events_dropped", "Events dropped since the start, their rooms saw a gap.", lambda: realtime.dropped)
-    return metrics
+    metrics.gauge("waypost_events_dropped", "Events that were dropped since the start.", lambda: realtime.dropped)
 
 
-def _probes(database: Database, redis: Redis) -> tuple[Probe, ...]:
-    async def ask_database() -> str:
+def _probes(database: Database, redis: Redis, settings: Settings) -> tuple[Probe, ...]:
+    async def ask_database() -> Finding:
         async with database.transaction(SYSTEM) as conn:
             await conn.fetchval("SELECT 1")
-        return OK
+        return Finding(OK)
 
-    async def ask_redis() -> str:
+    async def ask_redis() -> Finding:
         await check_redis(redis)
-        return OK
+        return Finding(OK)
 
-    return Probe("database", ask_database), Probe("redis", ask_redis)
+    workers = AtWork(database, "worker", settings.heartbeat_s)
+    relays = AtWork(database, "relay", settings.heartbeat_s, outbox_waits_s)
+    return (
+        Probe("database", ask_database),
+        Probe("redis", ask_redis),
+        Probe("workers", workers.ask, needed=False),
+        Probe("relays", relays.ask, needed=False),
+    )
 
 
 def offered(settings: Settings) -> frozenset[ChannelName]:
@@ -194,7 +220,7 @@ def relay_over(services: Services) -> Relay:
         services.database,
         services.clock,
         services.realtime,
-        contact,
+        services.book.find,
         offered(services.settings),
         _pace(services.settings),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -142,6 +143,7 @@ async def test_a_device_is_given_moved_and_withdrawn(api: Api, org: Org, chrome:
         await expect(row).to_contain_text("Tendai Moyo")
         await expect(row).to_contain_text("never")
         assert await reports(api, token)
+        await expect(row).to_contain_text(re.compile(r"just now|\d s ago"))  # without a reload
 
         await row.get_by_role("button", name="Move").click()
         await choose(page, "Driver", "Farai", "Farai Dube")

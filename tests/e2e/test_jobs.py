@@ -138,8 +138,9 @@ async def test_two_schedulers_and_one_that_is_killed_do_each_run_once(
         assert {row["times"] for row in effects} == {1}
         moments = [row["due_at"] for row in effects]
         assert moments == [moments[0] + timedelta(seconds=n) for n in range(len(moments))]  # none is missing
-        again = [row["due_at"] for row in begins if row["times"] > 1]
-        assert again == [killed_at]  # begun a second time by another; every other once, though three were looking
+        again = {row["due_at"] for row in begins if row["times"] > 1}
+        assert again  # begun a second time by another
+        assert again <= {row["due_at"] for row in began}  # and no other, though three were looking
     finally:
         await superuser.close()
 

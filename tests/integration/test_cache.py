@@ -210,3 +210,31 @@ async def test_a_reader_that_gives_up_does_not_take_the_others_with_it(services:
     readers[0].cancel()
     go_on.set()
     assert [await reader for reader in readers[1:]] == [{"value": 7}] * 2
+
+
+async def test_changed_settings_and_a_changed_customer_are_seen_on_the_other_node_within_a_second(
+    services: Services, environment: dict[str, str]
+):
+    from tests.factories import organisation
+    from waypost.platform.database import SYSTEM
+    from waypost.settings import Settings
+    from waypost.wiring import open_services
+
+    org = await organisation(services)
+    customer = await services.directory.add_customer(org.owner, name="Chipo", email="old@example.com")
+    async with open_services(Settings.from_env(environment)) as other:
+
+        async def told() -> tuple[str, str | None, str]:
+            async with other.database.transaction(SYSTEM) as conn:
+                contact = await other.book.find(conn, org.org_id, customer)
+            assert contact is not None
+            return (await other.rules.of(org.org_id)).time_zone, contact.email, contact.business
+
+        assert await told() == ("UTC", "old@example.com", "Harare Haulage")
+        await services.organisations.change(org.owner, name="HH", time_zone="Africa/Harare", tracking={})
+        await services.directory.customers.change(org.owner, customer, {"email": "new@example.com"})
+
+        async def is_new() -> bool:
+            return await told() == ("Africa/Harare", "new@example.com", "HH")
+
+        await until(is_new, within_s=1.0)

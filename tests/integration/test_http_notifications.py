@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
-from aiohttp.test_utils import TestServer
 
 from tests.conftest import Api
-from tests.described import Described
 from tests.factories import organisation
 from tests.fakes.mail import Fault
-from tests.notices import ALL_DUE, World, telling, world_over
+from tests.notices import ALL_DUE, Serve, World, served, shown, telling, world_over
 from tests.waiting import listening
-from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.kernel.principal import Role
 from waypost.trips.domain import Move
-
-Serve = Callable[..., Awaitable[TestServer]]
 
 
 @pytest.fixture
 async def world(environment: dict[str, str]) -> AsyncIterator[World]:
     async with telling(environment, WAYPOST_CONSOLE_CHANNEL="true") as opened:
         yield opened
-
-
-async def served(world: World, aiohttp_server: Serve) -> Api:
-    """A server over this world, nobody signed in; every answer is held against the description."""
-    document = DESCRIPTION.document(route_table(world.services))
-    return Api(await aiohttp_server(build_app(world.services)), Described.of(document))
 
 
 @pytest.fixture
@@ -190,13 +179,6 @@ async def test_staff_hear_of_a_delivery_that_moves(world: World, staff: Api):
 
 
 # -- the developer's page --
-
-
-async def shown(world: World, name: str = "Chipo Dube") -> None:
-    await world.trip(await world.customer(name, email="chipo@example.com"))
-    await world.relay.expand()
-    for row in await world.query("SELECT id FROM deliveries WHERE channel = 'console' AND state = 'pending'"):
-        await world.attempt(row["id"])
 
 
 async def test_the_outbox_page_shows_customers_notices_newest_first(world: World, staff: Api):

@@ -10,33 +10,37 @@ import pytest
 
 from tests.conftest import Answer, Api
 from tests.factories import PASSWORD, Org
+from tests.fakes.clock import FakeClock
 from tests.integration.test_sockets import node
-from waypost.directory.guesses import AT_ONCE, TooManyUnknown
+from waypost.directory.devices import Devices
+from waypost.directory.guesses import AT_ONCE, LOOK_UPS_A_SECOND, Guesses, TooManyUnknown
 from waypost.identity.domain import TokenInvalid
 from waypost.identity.passwords import MAX_WAITING, SignInBusy
+from waypost.kernel.remembered import REMEMBER_S, Remembered
 from waypost.wiring import Services
 
 NOBODY = "+263779999999"
+WRONG = "a wrong password"
 
 
 @pytest.fixture
 async def strict(environment: dict[str, str], api: Api) -> AsyncIterator[Api]:
     """A node that allows three tries an account, and eight a network address."""
     limits = {"WAYPOST_SIGN_INS_PER_ACCOUNT": "3", "WAYPOST_SIGN_INS_PER_ADDRESS": "8"}
-    async with node(environment | limits) as api:
-        yield api
+    async with node(environment | limits) as limited:
+        yield limited
 
 
-async def try_(api: Api, phone: str, password: str = "a wrong password") -> Answer:
+async def try_(api: Api, phone: str, password: str = WRONG) -> Answer:
     return await api("POST", "/api/v1/auth/login", {"phone": phone, "password": password})
 
 
 def without_ids(answer: Answer) -> tuple[object, ...]:
     """All that a guesser could compare, but for the request's id, the moment and what counts down."""
     body = answer.json | {"requestId": ""}
-    noise = {"X-Request-Id", "Date", "Retry-After", "RateLimit-Reset"}
-    headers = {(name, value) for name, value in answer.headers.items() if name not in noise}
-    return answer.status, body, headers, noise & answer.headers.keys()
+    noise = {"x-request-id", "date", "retry-after", "ratelimit-reset"}
+    headers = {(name.lower(), noise.isdisjoint([name.lower()]) and value) for name, value in answer.headers.items()}
+    return answer.status, body, headers
 
 
 async def test_the_tries_at_an_account_run_out_alike_whether_it_exists_or_not(strict: Api, org: Org):
@@ -122,38 +126,51 @@ def guess() -> str:
     return "wpd_" + secrets.token_urlsafe(24)
 
 
-async def transactions(services: Services) -> int:
-    async with services.database.pool.acquire() as conn:
-        await conn.execute("SELECT pg_stat_force_next_flush()")
-        return int(await conn.fetchval("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"))
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
-async def test_a_withdrawn_phone_that_goes_on_costs_a_look_up_once_in_a_while(
-    services: Services, org: Org, environment: dict[str, str]
-):
+@pytest.fixture
+def devices(services: Services, clock: FakeClock) -> Devices:
+    return Devices(services.database, clock, Remembered(clock), Guesses(clock))
+
+
+async def test_a_withdrawn_phone_that_goes_on_is_looked_up_once_in_a_while(devices: Devices, clock: FakeClock):
     token = guess()
-    for _ in range(200):
-        with pytest.raises(TokenInvalid):
-            await services.devices.authenticate(token)
-    assert services.devices.guesses.left > AT_ONCE - 2
+    for seconds in (0, 10, 10, 9, 2):
+        await clock.advance(seconds)
+        for _ in range(20):
+            with pytest.raises(TokenInvalid):
+                await devices.authenticate(token)
+    assert devices.guesses.left == AT_ONCE - 1  # two look-ups, 31 s apart
 
 
-async def test_what_is_no_device_token_by_its_form_costs_nothing(services: Services):
+async def test_what_is_no_device_token_by_its_form_is_not_looked_up(devices: Devices):
     for token in ("wpd_", "wpd_short", "wpd_" + "a" * 33, "wpd_" + "ä" * 32, "wpd_" + "a" * 31 + "\n"):
         with pytest.raises(TokenInvalid):
-            await services.devices.authenticate(token)
-    assert services.devices.guesses.left == AT_ONCE
+            await devices.authenticate(token)
+    assert devices.guesses.left == AT_ONCE
 
 
-async def test_a_flood_of_guesses_is_refused_without_a_look_and_shuts_no_known_phone_out(services: Services, org: Org):
+async def test_a_flood_of_guesses_is_refused_without_a_look_and_shuts_no_known_phone_out(
+    devices: Devices, clock: FakeClock, org: Org
+):
     phone = await org.phone()
-    services.devices.guesses.left = 3
-    services.devices.guesses.counted_at = services.clock.monotonic() + 3600  # no more come in while we look
-    refused = 0
-    for _ in range(5):
+    assert (await devices.authenticate(phone.token)).device_id == phone.device_id
+    outcomes = []
+    for _ in range(AT_ONCE + 20):
         with pytest.raises((TokenInvalid, TooManyUnknown)) as caught:
-            await services.devices.authenticate(guess())
-        refused += caught.type is TooManyUnknown
-    assert refused == 2
-    services.devices.remembered.known[next(iter(services.devices.remembered.known))] = (phone.principal, 0.0)
-    assert (await services.devices.authenticate(phone.token)).device_id == phone.device_id
+            await devices.authenticate(guess())
+        outcomes.append(caught.type)
+    assert outcomes == [TokenInvalid] * AT_ONCE + [TooManyUnknown] * 20
+    await clock.advance(0.5)
+    for expected in [TokenInvalid] * (LOOK_UPS_A_SECOND // 2) + [TooManyUnknown]:
+        with pytest.raises(expected):
+            await devices.authenticate(guess())
+    await clock.advance(REMEMBER_S)
+    devices.guesses.left = 0
+    devices.guesses.counted_at = clock.monotonic()
+    with pytest.raises(TooManyUnknown):
+        await devices.authenticate(guess())
+    assert (await devices.authenticate(phone.token)).device_id == phone.device_id

@@ -12,10 +12,11 @@ const DEEDS: readonly { kind: DeedKind; label: string; of: (name: string) => str
 
 interface Props {
   device: Device;
+  lastSeenAt: string | undefined;
   onDeed: (kind: DeedKind) => void;
 }
 
-export function DeviceRow({ device, onDeed }: Props) {
+export function DeviceRow({ device, lastSeenAt, onDeed }: Props) {
   const isActive = !device.revokedAt;
   return (
     <tr role="row" data-testid="device-row">
@@ -35,7 +36,7 @@ export function DeviceRow({ device, onDeed }: Props) {
         {device.truckName ?? UNKNOWN}
       </td>
       <td role="cell" data-label="Last seen" class="short">
-        {ago(device.lastSeenAt, now.value, 'never')}
+        {ago(lastSeenAt, now.value, 'never')}
       </td>
       <td role="cell" class="actions">
         {isActive &&

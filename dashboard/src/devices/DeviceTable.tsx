@@ -4,12 +4,14 @@ import type { Paged } from '../ui/paged';
 import { say } from '../ui/toast';
 import { DeviceRow, type DeedKind } from './DeviceRow';
 import { type Device } from './devices';
+import { useLastSeen } from './last-seen';
 import { MoveDialog } from './MoveDialog';
 import { NewTokenDialog } from './NewTokenDialog';
 import { WithdrawDialog } from './WithdrawDialog';
 
 export function DeviceTable({ list }: { list: Paged<Device> }) {
   const deed = useSignal<{ kind: DeedKind; device: Device } | undefined>(undefined);
+  const lastSeen = useLastSeen();
   const close = () => (deed.value = undefined);
   const withdrawn = (device: Device) => {
     if (route.value.page === 'devices' && route.value.state === 'active') list.drop(device.id);
@@ -35,7 +37,12 @@ export function DeviceTable({ list }: { list: Paged<Device> }) {
         </thead>
         <tbody role="rowgroup">
           {list.rows.value.map((device) => (
-            <DeviceRow key={device.id} device={device} onDeed={(kind) => (deed.value = { kind, device })} />
+            <DeviceRow
+              key={device.id}
+              device={device}
+              lastSeenAt={lastSeen(device)}
+              onDeed={(kind) => (deed.value = { kind, device })}
+            />
           ))}
         </tbody>
       </table>

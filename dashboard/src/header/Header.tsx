@@ -2,6 +2,7 @@ import { LogOut } from 'lucide-preact';
 import { SkipLink } from '../nav/heading';
 import { Nav } from '../nav/Nav';
 import { isMapShown, route } from '../nav/route';
+import { mayWatch } from '../session/roles';
 import { signOut } from '../session/session';
 import { session } from '../session/store';
 import { ThemeToggle } from '../theme/ThemeToggle';
@@ -20,9 +21,9 @@ export function Header() {
         <span class="brand-name">Waypost</span>
       </div>
       <Nav />
-      {isMapShown.value && <Figures />}
+      {isMapShown.value && mayWatch() && <Figures />}
       <div class="header-end">
-        <ConnectionPill />
+        {mayWatch() && <ConnectionPill />}
         <div class="who">
           <span class="who-name">{who}</span>
           {user?.orgName && <span class="who-org">{user.orgName}</span>}

@@ -28,4 +28,5 @@ const PLANNERS: readonly Maybe<Role>[] = ['owner', 'dispatcher'];
 
 /** The server decides; this only keeps what it would refuse out of the way. */
 export const mayManageMembers = () => session.value?.user.role === 'owner';
+export const mayWatch = () => session.value?.user.role !== 'driver';
 export const maySeeRegisters = () => PLANNERS.includes(session.value?.user.role);

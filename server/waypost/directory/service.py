@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from waypost.directory import storage, storage_devices
+from waypost.directory.contacts import ContactBook
 from waypost.directory.device_register import DeviceRegister
 from waypost.directory.domain import (
     Assignment,
@@ -102,6 +103,16 @@ class Trucks(Register[Truck]):
 class Customers(Register[Customer]):
     """Who is delivered to."""
 
+    book: ContactBook
+
+    async def change(
+        self, principal: Principal, entry_id: UUID, values: Mapping[str, object], *, expected: int | None = None
+    ) -> Customer:
+        # The two arguments: a dataclass with slots is made anew, so the short form does not find itself.
+        changed = await super(Customers, self).change(principal, entry_id, values, expected=expected)
+        self.book.forget(principal.org_id)
+        return changed
+
     async def checked(
         self,
         conn: Connection,  # noqa: ARG002 - it needs no look
@@ -136,12 +147,12 @@ class Directory:
     devices: DeviceRegister
 
     @classmethod
-    def over(cls, database: Database, clock: Clock) -> Self:
+    def over(cls, database: Database, clock: Clock, book: ContactBook) -> Self:
         devices = DeviceRegister(database, clock)
         return cls(
             Drivers(database, clock, storage.DRIVERS, "driver", DriverNotFound, WATCHERS, devices),
             Trucks(database, clock, storage.TRUCKS, "truck", TruckNotFound, WATCHERS),
-            Customers(database, clock, storage.CUSTOMERS, "customer", CustomerNotFound, BOOKKEEPERS),
+            Customers(database, clock, storage.CUSTOMERS, "customer", CustomerNotFound, BOOKKEEPERS, book),
             devices,
         )
 

@@ -22,6 +22,7 @@ from waypost.identity.http import AUTH, caller_of
 from waypost.identity.invitations import Invitations
 from waypost.identity.members import OWNERS, Members, Organisations
 from waypost.identity.passwords import SignInBusy
+from waypost.kernel.errors import Stale
 from waypost.kernel.principal import PLANNERS, WATCHERS
 from waypost.platform.addresses import public_root
 from waypost.platform.queries import PageQuery
@@ -52,7 +53,7 @@ class OrganisationRoutes:
             Route("GET", API + "/org", self.get_org, answer=wire_members.Org, roles=WATCHERS, cache=Cache.PRIVATE,
                   errors=(OrganisationNotFound,), versioned=True),
             Route("PATCH", API + "/org", self.change_org, answer=wire_members.Org, body=wire_members.OrgChange,
-                  roles=OWNERS, errors=(OrganisationNotFound,), versioned=True),
+                  roles=OWNERS, errors=(OrganisationNotFound, Stale), versioned=True),
             Route("GET", API + "/audit", self.list_audit, answer=wire_members.AuditEntry, listing=True,
                   query=wire_members.AuditQuery, roles=AUDITORS, cache=Cache.PRIVATE),
         ]  # fmt: skip

@@ -10,6 +10,7 @@ import msgspec
 
 from waypost.identity import audit, storage_members
 from waypost.identity.domain import LastOwner, Member, MemberNotFound, Organisation, OrganisationNotFound
+from waypost.identity.rules import Rules
 from waypost.identity.sessions import Sessions
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Stale, invalid_field
@@ -27,6 +28,7 @@ class Organisations:
 
     database: Database
     clock: Clock
+    rules: Rules
 
     async def find(self, principal: Principal) -> Organisation:
         principal.require(WATCHERS)
@@ -57,7 +59,9 @@ class Organisations:
             if (name or before.name, settings) != (before.name, before.settings):
                 await storage_members.change_organisation(conn, principal.org_id, name or before.name, settings)
                 await self._record(conn, principal, name=name, time_zone=time_zone, tracking=tracking)
-            return await _organisation(conn, principal)
+            changed = await _organisation(conn, principal)
+        self.rules.forget(principal.org_id)
+        return changed
 
     async def _record(
         self,

@@ -23,6 +23,7 @@ from waypost.identity.domain import (
     normal_phone,
 )
 from waypost.identity.passwords import Passwords
+from waypost.identity.rules import Rules
 from waypost.identity.sessions import Sessions
 from waypost.identity.throttle import Caller, Throttle
 from waypost.identity.tokens import AccessTokens
@@ -55,6 +56,7 @@ class Identity:
     devices: DeviceTokens
     sessions: Sessions
     throttle: Throttle
+    rules: Rules
 
     async def sign_in(
         self,
@@ -111,6 +113,7 @@ class Identity:
         """Replace an organisation's settings, by the operator; people's own way is ``Organisations.change``."""
         async with self.database.transaction(org_id) as conn:
             await storage.save_settings(conn, org_id, settings)
+        self.rules.forget(org_id)
 
     async def add_organisation(self, name: str, settings: OrgSettings = OrgSettings()) -> UUID:  # noqa: B008 - frozen
         """A new organisation, by the operator."""

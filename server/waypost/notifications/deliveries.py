@@ -142,7 +142,8 @@ class Deliveries:
         announce.moved(self.publisher, delivery, state, reason)
         delivery_id = delivery.delivery_id if isinstance(delivery, Message) else delivery.id
         say = log.warning if state in {State.DEAD, State.FAILED, State.IN_DOUBT} else log.info
-        say(f"delivery_{state}", delivery_id=str(delivery_id), channel=delivery.channel, attempt=attempt, reason=reason)
+        why = {"reason": reason} if reason else {}
+        say(f"delivery_{state}", delivery_id=str(delivery_id), channel=str(delivery.channel), attempt=attempt, **why)
 
 
 def _message(due: Due, attempt: int, text: Text) -> Message:

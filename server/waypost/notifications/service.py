@@ -111,3 +111,9 @@ class Notifications:
         """What the console channel has shown last, of every organisation: for the developer at this very machine."""
         async with self.database.transaction(SYSTEM) as conn:
             return await storage.newest_on_console(conn, ON_THE_PAGE)
+
+
+async def outbox_waits_s(conn: Connection) -> float:
+    """How long the oldest promise that is due has waited for a relay, seconds. Needs the system scope."""
+    waits_s, _, _ = await storage.trouble(conn)
+    return waits_s

@@ -62,7 +62,7 @@ class Kind(Generic[T]):
     """What is kept: values of ``type``, so long, and so many an organisation (Redis) and a process (memory)."""
 
     name: str
-    type: type[T]
+    type: Any  # what msgspec takes: ``type[T]``, or a union that T stands for
     life_s: float
     most: int
 
@@ -95,9 +95,12 @@ class Cache:
     telling: set[asyncio.Task[None]] = field(default_factory=set)
     away_until: float = 0.0
 
-    async def get(self, org_id: UUID, kind: Kind[T], key: object, load: Callable[[], Awaitable[T]]) -> T:
+    async def get(
+        self, org_id: UUID, kind: Kind[T], key: object, load: Callable[[], Awaitable[T]], *, alone: bool = False
+    ) -> T:
         """The value of ``key``; ``load`` reads the database when nobody has it: once, however many ask at once.
 
+        ``alone``: ``load`` uses a connection of the caller's, so it runs in the caller's own task and for it only.
         While Redis is slow or away the database answers (this memory has no way to learn of changes then).
         """
         number = await self._number(org_id, kind)
@@ -110,6 +113,8 @@ class Cache:
             self.count(kind.name, "memory")
             value: T = kept.value  # put there under the same kind
             return value
+        if alone:
+            return await self._find(org_id, kind, name, load)
         task = self.loading.get(name)
         if task is None:
             task = asyncio.create_task(self._find(org_id, kind, name, load), name=f"load {kind.name}")
@@ -121,13 +126,15 @@ class Cache:
     def forget(self, org_id: UUID, kind: Kind[Any]) -> None:
         """What is kept of a kind in an organisation is old, once the unit of work that is going on has committed.
 
-        Call it inside, or right after, the transaction of the change. Told to Redis in the background, again and again
-        while that is away.
+        Call it right after the transaction of the change (inside, somebody might keep the old value under the new
+        number). Told to Redis in the background, again and again while that is away.
         """
         after_commit(lambda: self._changed(org_id, kind))
 
     async def close(self) -> None:
-        """End what is still loading or being told."""
+        """End what is still loading; what is being told gets a moment to arrive."""
+        if self.telling:
+            await asyncio.wait(self.telling, timeout=AWAY_S)
         tasks = [*self.loading.values(), *self.counting.values(), *self.telling]
         for task in tasks:
             task.cancel()
@@ -187,7 +194,7 @@ class Cache:
         found = await self._ask(self.redis.get(f"waypost:cache:{name}"))
         if isinstance(found, bytes):
             try:
-                value = msgspec.msgpack.decode(found, type=kind.type)
+                value: T = msgspec.msgpack.decode(found, type=kind.type)
             except msgspec.MsgspecError:  # of another version of ours
                 log.warning("cache_unreadable", kind=kind.name)
             else:

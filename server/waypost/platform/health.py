@@ -18,6 +18,7 @@ from waypost.platform.telemetry import log
 from waypost.platform.web import reply
 
 PATIENCE_S = 0.8  # an answer within a second even when everything hangs
+GIVEN_UP_S = 5.0  # a question that hangs is asked anew after that
 OK = "ok"
 
 
@@ -33,6 +34,7 @@ class Part(msgspec.Struct, rename="camel", omit_defaults=True):
     state: str
     since: Instant | None = None
     needed: bool = True  # False: without it we serve all the same, but somebody should look
+    lag_s: float | None = None  # how long the oldest piece of its work has waited
 
 
 class Readiness(msgspec.Struct, rename="camel"):
@@ -42,29 +44,43 @@ class Readiness(msgspec.Struct, rename="camel"):
     parts: dict[str, Part]
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: "ok", or what is wrong; how far behind it is, where it has work."""
+
+    state: str
+    lag_s: float | None = None
+
+
+SILENT = Finding("does not answer")
+
+
 @dataclass(slots=True)
 class Probe:
     """One question. At most one is under way; who asks meanwhile waits for that one's answer, or not longer."""
 
     name: str
-    ask: Callable[[], Awaitable[str]]  # "ok", or what is wrong; an AppError's code says it too
+    ask: Callable[[], Awaitable[Finding]]  # an AppError says what is wrong too: by its code
     needed: bool = True
-    asking: asyncio.Task[str] | None = None
+    asking: asyncio.Task[Finding] | None = None
     wrong_since: datetime | None = None
 
-    def begin(self) -> asyncio.Task[str]:
+    def begin(self) -> asyncio.Task[Finding]:
         if self.asking is None or self.asking.done():
             self.asking = asyncio.create_task(self._answer(), name=f"probe {self.name}")
         return self.asking
 
-    async def _answer(self) -> str:
+    async def _answer(self) -> Finding:
         try:
-            return await self.ask()
+            async with asyncio.timeout(GIVEN_UP_S):
+                return await self.ask()
+        except TimeoutError:
+            return SILENT
         except AppError as error:
-            return error.code
+            return Finding(error.code)
         except Exception:  # noqa: BLE001 - a probe that fails is an answer too
             log.exception("probe_failed", probe=self.name)
-            return "probe-failed"
+            return Finding("probe-failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +97,13 @@ class Health:
             await asyncio.wait(tasks, timeout=PATIENCE_S)
         return {probe.name: self._part(probe, task) for probe, task in zip(self.probes, tasks, strict=True)}
 
-    def _part(self, probe: Probe, task: asyncio.Task[str]) -> Part:
-        state = task.result() if task.done() and not task.cancelled() else "does not answer"
-        if state == OK:
+    def _part(self, probe: Probe, task: asyncio.Task[Finding]) -> Part:
+        found = task.result() if task.done() and not task.cancelled() else SILENT
+        if found.state == OK:
             probe.wrong_since = None
         elif probe.wrong_since is None:
             probe.wrong_since = self.clock.now()
-        return Part(state, instant_or_none(probe.wrong_since), probe.needed)
+        return Part(found.state, instant_or_none(probe.wrong_since), probe.needed, found.lag_s)
 
     async def close(self) -> None:
         """End what is still asking."""

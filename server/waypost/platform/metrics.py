@@ -79,6 +79,10 @@ class Metrics:
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "cache_reads", reads)
 
+    def cache_read(self, kind: str, where: str) -> None:
+        """A value of ``kind`` was in "memory", in "redis", or had to come from the "database"."""
+        self.cache_reads.labels(kind, where).inc()
+
     def watch_pools(self, database: Database) -> None:
         self.registry.register(PoolGauges(database))
 

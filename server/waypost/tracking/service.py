@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.directory import service as directory
-from waypost.identity import service as identity
+from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Denied
 from waypost.kernel.paging import BadCursor, Page, decode_cursor, page_of
@@ -113,6 +113,7 @@ class Tracking:
     database: Database
     clock: Clock
     publisher: Publisher
+    rules: Rules
     turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def report(self, principal: Principal, reports: Sequence[Report], trip_id: UUID | None = None) -> Reported:
@@ -124,8 +125,7 @@ class Tracking:
         if reporter is None:
             raise OnlyDevices
         now = self.clock.now()
-        async with self.database.transaction(SYSTEM) as conn:
-            limits = (await identity.settings_of(conn, principal.org_id)).tracking
+        limits = (await self.rules.of(principal.org_id)).tracking
         fixes, repeats, rejected = domain.screen_batch(reports, now, limits)
         if trip_id is not None and not fixes:
             async with self.database.transaction(SYSTEM) as conn:
