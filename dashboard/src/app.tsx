@@ -19,7 +19,7 @@ export function App() {
   if (where.page === 'invite') return <InvitePage key={where.token} token={where.token} />;
   const user = session.value?.user;
   // Only who is signed in matters here: a renewed token must not rebuild the page.
-  return user ? <SignedIn key={`${user.id} ${user.orgId}`} /> : <SignIn />;
+  return user ? <SignedIn key={`${user.id} ${user.orgId} ${mayWatch()}`} /> : <SignIn />;
 }
 
 function SignedIn() {

@@ -1,7 +1,8 @@
 """A scheduler with one run, due each second: ``python -m tests.e2e.mortal_schedule before|after|never N``.
 
 The run notes that it began and then, in another transaction, its effect, once for each moment: like every run of the
-product it may be repeated. The process kills itself (SIGKILL) at its N-th run, or one beside it, before or after the effect.
+product it may be repeated. The process kills itself (SIGKILL) at its N-th run, or one beside it, before or after the
+effect.
 """
 
 from __future__ import annotations

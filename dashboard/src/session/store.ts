@@ -68,7 +68,7 @@ export function isSamePerson(one: Session, other: Session | undefined): boolean 
 /** Follow what another tab did: it renewed the session, signed in as somebody else, or signed out. */
 export function follow(): void {
   const next = newest();
-  if (next?.accessToken === session.value?.accessToken) return;
+  if (JSON.stringify(next) === JSON.stringify(session.value)) return;
   notice.value = next ? undefined : SESSION_ENDED;
   session.value = next;
 }

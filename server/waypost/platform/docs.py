@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+from markupsafe import Markup
 
 from waypost.platform import codec
 from waypost.platform.openapi import Description
@@ -46,6 +47,7 @@ class DocsRoutes:
     @cached_property
     def html(self) -> str:
         environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape())
+        environment.filters["words"] = _words
         return environment.get_template("docs.html").render(
             info=self._document["info"],
             areas=_areas(self._document),
@@ -63,6 +65,12 @@ class DocsRoutes:
 
     async def style(self, _request: web.Request) -> web.Response:
         return web.Response(body=(TEMPLATES / "docs.css").read_bytes(), content_type="text/css", headers=HEADERS)
+
+
+def _words(text: str) -> Markup:
+    """What stands between backticks as code, all of it escaped."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def _areas(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

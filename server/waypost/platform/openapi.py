@@ -99,7 +99,7 @@ class Description:
     def _problems(self, row: Route) -> dict[str, Any]:
         return {
             str(status): {
-                "description": "; ".join(f"`{leaf.code}`: {_words(leaf)}" for leaf in leaves),
+                "description": "; ".join(f"`{leaf.code}`: {_words(leaf).rstrip('.')}" for leaf in leaves) + ".",
                 "content": {PROBLEM: {"schema": _problem_schema(status, leaves)}},
             }
             for status, leaves in self.errors_of(row).items()
