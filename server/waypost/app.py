@@ -109,9 +109,7 @@ def _rates(services: Services) -> Rates:
 
 async def _background(services: Services) -> AsyncIterator[None]:
     """The hub, the publisher and the watch over who is connected; a failure of one is logged and ends the server."""
-    watch = services.watch.run(
-        services.settings.revocation_poll_s, services.hub.connected, services.hub.cut
-    )
+    watch = services.watch.run(services.settings.revocation_poll_s, services.hub.connected, services.hub.cut)
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -102,6 +102,26 @@ async def test_what_somebody_else_changed_meanwhile_is_shown_instead_of_overwrit
         await expect(page.get_by_test_id("member-row").filter(has_text="Dispatcher")).to_have_count(1)
 
 
+async def test_a_device_that_somebody_else_moved_meanwhile_is_shown_where_it_is_now(
+    api: Api, org: Org, chrome: Browser
+):
+    phone = await org.phone(running=False, in_truck=True)
+    other = await org.services.directory.add_driver(org.owner, name="Farai Dube")
+    async with person(chrome) as owners:
+        page = await signed_in(owners, api.url, org.owner_phone, "devices")
+        await page.get_by_test_id("device-row").get_by_role("button", name="Move").click()
+        await page.get_by_role("button", name="Move", exact=True).wait_for()
+        path = f"/api/v1/devices/{phone.device_id}"
+        change = {"driverId": str(other.id), "truckId": None}
+        assert (await api.as_(await org.token())("PATCH", path, change)).status == 200
+        await page.get_by_role("button", name="Move", exact=True).click()
+
+        await expect(page.get_by_test_id("changed-by-other")).to_be_visible()
+        await expect(page.get_by_role("combobox", name="Driver")).to_have_value("Farai Dube")
+        await expect(page.get_by_role("combobox", name="Truck")).to_have_value("")
+        await expect(page.get_by_test_id("device-row")).to_contain_text("Farai Dube")
+
+
 async def test_the_only_owner_is_told_why_they_cannot_leave(api: Api, org: Org, chrome: Browser):
     async with person(chrome) as owners:
         page = await signed_in(owners, api.url, org.owner_phone, "members")
@@ -147,6 +167,9 @@ async def test_a_device_is_given_moved_and_withdrawn(api: Api, org: Org, chrome:
 
         await row.get_by_role("button", name="Move").click()
         await choose(page, "Driver", "Farai", "Farai Dube")
+        await page.get_by_role("combobox", name="Truck").fill("AEF")
+        await page.get_by_role("button", name="Move", exact=True).click()
+        await expect(page.get_by_text("Choose a truck from the list")).to_be_visible()  # not taken for "no truck"
         await choose(page, "Truck", "AEF", "AEF 4471")
         await page.get_by_role("button", name="Move", exact=True).click()
         await expect(row).to_contain_text("Farai Dube")

@@ -275,6 +275,13 @@ async def test_jobs_are_their_askers_and_the_owners_and_no_other_organisations(w
         await world.jobs.export(viewer, Asked("numbers"))
 
 
+async def test_a_worker_that_is_given_the_wrong_organisation_finds_no_job(world: World):
+    job = await world.ask()
+    stranger = await organisation(world.services, "Mutare Movers")
+    await world.worker().run(stranger.org_id, job.id)
+    assert ((await world.look(job)).state, (await world.look(job)).attempt) == (State.QUEUED, 0)
+
+
 async def test_an_organisation_has_so_many_jobs_at_once_and_not_one_more_however_many_ask(world: World):
     world.rules = replace(world.rules, at_once=3)
     asked = await asyncio.gather(*(world.ask() for _ in range(8)), return_exceptions=True)

@@ -139,7 +139,8 @@ def test_the_wheel_holds_pages_migrations_and_both_packages(installed: Path):
     assets = re.findall(r"(?:src|href)=\"\./(assets/[^\"]+)\"", PAGE.read_text())
     assert assets
     assert [name for name in assets if not (web / name).is_file()] == []
-    for name in ("waypost/py.typed", "waypost_workers/py.typed", "waypost_workers/main.py"):
+    templates = [f"waypost/notifications/templates/{name}" for name in ("layout.html", "trip_started/en.txt")]
+    for name in ("waypost/py.typed", "waypost_workers/py.typed", "waypost_workers/main.py", *templates):
         assert (installed / name).is_file(), name
     assert list(installed.glob("waypost-*.dist-info/licenses/LICENSE"))
     assert not list(installed.glob("**/__pycache__"))
@@ -157,6 +158,7 @@ def test_the_wheel_has_both_commands(installed: Path):
     [
         ("from waypost.platform import migrations; print(migrations.directory())", "waypost/migrations"),
         ("from waypost.platform import pages; print(pages.WEB)", "waypost/web"),
+        ("from waypost.notifications import render; print(render.TEMPLATES)", "waypost/notifications/templates"),
     ],
 )
 def test_what_is_installed_finds_its_own_files(installed: Path, question: str, place: str):

@@ -157,6 +157,7 @@ async def test_a_broken_migration_leaves_nothing_of_itself_and_says_why(servers:
         "platform.idempotency",
         "tracking.storage",
         "jobs.storage",
+        "jobs.storage_runs",
     ],
 )
 async def test_every_statement_is_one_that_the_schema_understands(services: Services, module: str):

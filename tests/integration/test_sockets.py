@@ -19,7 +19,6 @@ from tests.integration.test_http_tracking import location, ping
 from tests.waiting import Refused, listening, until
 from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.identity.domain import Claims
-from waypost.kernel.principal import Role
 from waypost.platform.database import SYSTEM
 from waypost.settings import Settings
 from waypost.wiring import Services, open_services

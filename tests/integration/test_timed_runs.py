@@ -19,6 +19,7 @@ from waypost.identity import audit
 from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.jobs.scheduler import HOUSE, MAX_ATTEMPTS, Place, Scheduler, SchedulerRules, Timed
 from waypost.jobs.timetable import Daily, Every
+from waypost.notifications.domain import State
 from waypost.platform.database import SYSTEM
 from waypost.tracking.upkeep import Upkeep
 from waypost.wiring import Services
@@ -321,3 +322,41 @@ async def test_audit_entries_answers_and_runs_are_forgotten_when_their_days_are_
         assert [row["action"] for row in deeds] == ["new.deed"]
         assert await conn.fetchval("SELECT count(*) FROM idempotency_keys") == 2
         assert await conn.fetchval("SELECT count(*) FROM scheduled_runs") == 2
+
+
+OLD_NOTICE = """
+WITH n AS (
+    INSERT INTO notifications (org_id, id, kind, dedupe_key, customer_id, recipient, locale, subject_kind, subject_id,
+                               facts, valid_until, created_at)
+    VALUES ($1, $2, 'trip.started', $2::uuid::text, $2, 'Rudo', 'en', 'trip', $2, '{}', now(), now() - $4::interval)),
+d AS (
+    INSERT INTO deliveries (org_id, id, notification_id, channel, address, queue, state, attempt, budget, due_at,
+                            lease_until, created_at, updated_at)
+    VALUES ($1, $2, $2, 'email', 'rudo@example.com', 'bulk', $3, 1, 8, now() + interval '1 day',
+            CASE WHEN $3 = 'sending' THEN now() + interval '1 day' END, now(), now()))
+INSERT INTO attempts (org_id, delivery_id, attempt, provider, started_at) VALUES ($1, $2, 1, 'smtp', now())
+"""
+OLD_PROMISE = """
+INSERT INTO outbox (org_id, id, kind, key, payload, created_at, due_at, processed_at)
+VALUES ($1, $2, 'trip.started', $2::uuid::text, '{}', now() - interval '40 days', now() + interval '1 day', $3)
+"""
+
+
+async def test_what_is_unsent_in_doubt_or_given_up_is_never_forgotten_and_the_rest_is_when_its_days_are_over(
+    services: Services, org: Org
+):
+    states = list(State)
+    now = services.clock.now()
+    async with services.database.transaction(SYSTEM) as conn:
+        for number, state in enumerate(states):
+            await conn.execute(OLD_NOTICE, org.org_id, UUID(int=number + 1), str(state), timedelta(days=31))
+        await conn.execute(OLD_NOTICE, org.org_id, UUID(int=99), "sent", timedelta(days=29))
+        for number, processed_at in enumerate((None, now - timedelta(days=31), now - timedelta(days=29))):
+            await conn.execute(OLD_PROMISE, org.org_id, UUID(int=200 + number), processed_at)
+    await Work(services).forget_notifications(HOUSE, now)
+    async with services.database.transaction(SYSTEM) as conn:
+        kept = {row["state"] for row in await conn.fetch("SELECT state FROM deliveries WHERE id <> $1", UUID(int=99))}
+        assert kept == {"pending", "sending", "in_doubt", "dead"}
+        for table in ("notifications", "deliveries", "attempts"):
+            assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 5
+        assert await conn.fetchval("SELECT count(*) FROM outbox") == 2

@@ -1,28 +1,32 @@
-import { useSignal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
-import { Combobox, type Choice } from '../ui/Combobox';
+import { Combobox, useChoice, type Choice } from '../ui/Combobox';
 import { fieldError } from '../ui/explain';
+import { useMissing } from '../ui/form';
 import { wishKeys } from '../ui/ids';
 import { drivers, trucks, type Assignment, type Device } from './devices';
 
+const NO_SUCH_TRUCK = 'Choose a truck from the list, add it, or empty the field.';
+
 /** Who has the device and in which truck it is, as it is being chosen. */
 export function useAssignment(device?: Device) {
-  const driver = useSignal<Choice | undefined>(device && driverOf(device));
-  const truck = useSignal<Choice | undefined>(device && truckOf(device));
-  /** Text that stands for no truck of the register. */
-  const missing = useSignal<string | undefined>(undefined);
+  const driver = useChoice(device && driverOf(device));
+  const truck = useChoice(device && truckOf(device));
+  const missing = useMissing({
+    driver: () => (driver.choice.value ? undefined : 'Choose a driver from the list, or add one.'),
+    truck: () => (truck.choice.value || !truck.text.value.trim() ? undefined : NO_SUCH_TRUCK),
+  });
   return {
     driver,
     truck,
     missing,
     show: (known: Device) => {
-      driver.value = driverOf(known);
-      truck.value = truckOf(known);
+      driver.set(driverOf(known));
+      truck.set(truckOf(known));
     },
     /** What was chosen; undefined, and said at the field, when a driver is missing. */
     read: (): Assignment | undefined => {
-      missing.value = driver.value ? undefined : 'Choose a driver from the list, or add one.';
-      return driver.value && { driverId: driver.value.id, truckId: truck.value?.id ?? null };
+      if (missing.isAny() || !driver.choice.value) return undefined;
+      return { driverId: driver.choice.value.id, truckId: truck.choice.value?.id ?? null };
     },
   };
 }
@@ -50,22 +54,20 @@ export function AssignmentFields({ assignment, problem }: Props) {
         label="Driver"
         noun="driver"
         testId="driver-choice"
-        value={driver.value}
-        onChange={(choice) => (driver.value = choice)}
+        state={driver}
         search={drivers.search}
         create={(name) => drivers.add(name, driverKey(name))}
-        error={missing.value ?? fieldError(problem, 'driverId')}
+        error={missing.of('driver') ?? fieldError(problem, 'driverId')}
       />
       <Combobox
         label="Truck (optional)"
         noun="truck"
         testId="truck-choice"
-        value={truck.value}
-        onChange={(choice) => (truck.value = choice)}
+        state={truck}
         search={trucks.search}
         create={(name) => trucks.add(name, truckKey(name))}
         hint="Without one the map shows the device itself."
-        error={fieldError(problem, 'truckId')}
+        error={missing.of('truck') ?? fieldError(problem, 'truckId')}
       />
     </>
   );

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { Dialog } from '../ui/Dialog';
 import { fieldError } from '../ui/explain';
-import { Actions, FormError, Submit, TextField, useSubmit } from '../ui/form';
+import { Actions, FormError, Submit, TextField, useMissing, useSubmit } from '../ui/form';
 import { wishKeys } from '../ui/ids';
 import { AssignmentFields, useAssignment } from './AssignmentFields';
 import { giveDevice, type Device, type Given } from './devices';
@@ -32,16 +32,15 @@ export function GiveDialog({ onGiven, onClose }: Props) {
 
 function GiveForm({ onGiven, onClose }: { onGiven: (given: Given) => void; onClose: () => void }) {
   const name = useSignal('');
-  const missing = useSignal<string | undefined>(undefined);
+  const missing = useMissing({ name: () => (name.value.trim() ? undefined : 'Enter a name.') });
   const assignment = useAssignment();
   const { busy, problem, run } = useSubmit();
   const keyFor = useMemo(wishKeys, []);
 
   const submit = (event: Event) => {
     event.preventDefault();
-    missing.value = name.value.trim() ? undefined : 'Enter a name.';
     const chosen = assignment.read();
-    if (missing.value || !chosen) return;
+    if (missing.isAny() || !chosen) return;
     const wish = { name: name.value.trim(), ...chosen };
     void run(async () => onGiven(await giveDevice(wish, keyFor(wish))));
   };
@@ -55,7 +54,7 @@ function GiveForm({ onGiven, onClose }: { onGiven: (given: Given) => void; onClo
         hint="As you would call it: “Tendai's phone”."
         value={name.value}
         onInput={(value) => (name.value = value)}
-        error={missing.value ?? fieldError(problem.value, 'name')}
+        error={missing.of('name') ?? fieldError(problem.value, 'name')}
       />
       <AssignmentFields assignment={assignment} problem={problem.value} />
       <FormError problem={problem.value} fields={['name', 'driverId', 'truckId']} />

@@ -2,12 +2,13 @@ import { useSignal } from '@preact/signals';
 import { ApiError } from '../api/http';
 import type { SignedIn } from '../session/store';
 import { fieldError } from '../ui/explain';
-import { FormError, TextField, useSubmit } from '../ui/form';
+import { FormError, TextField, useMissing, useSubmit } from '../ui/form';
 import { PasswordField } from '../ui/PasswordField';
 import { accept } from './invitation';
 
 const MIN_PASSWORD_LENGTH = 10; // as the server's
 
+const TOO_SHORT = `The password needs at least ${MIN_PASSWORD_LENGTH} characters.`;
 const WORDS = {
   'already-member': 'You are a member already. Sign in with the password that you have.',
   'bad-credentials':
@@ -24,18 +25,15 @@ interface Props {
 export function AcceptForm({ token, name: invitedName, onAccepted, onGone }: Props) {
   const name = useSignal(invitedName);
   const password = useSignal('');
-  const missing = useSignal<{ name?: string; password?: string }>({});
+  const missing = useMissing({
+    name: () => (name.value.trim() ? undefined : 'Enter your name.'),
+    password: () => (password.value.length >= MIN_PASSWORD_LENGTH ? undefined : TOO_SHORT),
+  });
   const { busy, problem, run } = useSubmit();
 
   const submit = (event: Event) => {
     event.preventDefault();
-    missing.value = {
-      ...(name.value.trim() ? {} : { name: 'Enter your name.' }),
-      ...(password.value.length >= MIN_PASSWORD_LENGTH
-        ? {}
-        : { password: `The password needs at least ${MIN_PASSWORD_LENGTH} characters.` }),
-    };
-    if (missing.value.name || missing.value.password) return;
+    if (missing.isAny()) return;
     void run(async () => {
       try {
         onAccepted(await accept(token, name.value.trim(), password.value));
@@ -55,7 +53,7 @@ export function AcceptForm({ token, name: invitedName, onAccepted, onGone }: Pro
         maxLength={200}
         value={name.value}
         onInput={(value) => (name.value = value)}
-        error={missing.value.name ?? fieldError(problem.value, 'name')}
+        error={missing.of('name') ?? fieldError(problem.value, 'name')}
       />
       <PasswordField
         label="Password"
@@ -63,7 +61,7 @@ export function AcceptForm({ token, name: invitedName, onAccepted, onGone }: Pro
         hint={`At least ${MIN_PASSWORD_LENGTH} characters. With an account already: its password.`}
         value={password.value}
         onInput={(value) => (password.value = value)}
-        error={missing.value.password ?? fieldError(problem.value, 'password')}
+        error={missing.of('password') ?? fieldError(problem.value, 'password')}
       />
       <FormError problem={problem.value} words={WORDS} fields={['name', 'password']} />
       <button class="button primary" type="submit" aria-disabled={busy.value}>

@@ -5,7 +5,7 @@ import { addressOf } from '../session/session';
 import { CopyField } from '../ui/CopyField';
 import { Dialog } from '../ui/Dialog';
 import { fieldError } from '../ui/explain';
-import { Actions, FormError, Submit, TextField, useSubmit } from '../ui/form';
+import { Actions, FormError, Submit, TextField, useMissing, useSubmit } from '../ui/form';
 import { day } from '../ui/format';
 import { wishKeys } from '../ui/ids';
 import { invite, type Invited } from './members';
@@ -45,17 +45,16 @@ function InviteForm({ onInvited, onClose }: FormProps) {
   const name = useSignal('');
   const contact = useSignal('');
   const role = useSignal<Role>('dispatcher');
-  const missing = useSignal<{ name?: string; contact?: string }>({});
+  const missing = useMissing({
+    name: () => (name.value.trim() ? undefined : 'Enter a name.'),
+    contact: () => (contact.value.trim() ? undefined : 'Enter a phone number or an e-mail address.'),
+  });
   const { busy, problem, run } = useSubmit();
   const keyFor = useMemo(wishKeys, []);
 
   const submit = (event: Event) => {
     event.preventDefault();
-    missing.value = {
-      ...(name.value.trim() ? {} : { name: 'Enter a name.' }),
-      ...(contact.value.trim() ? {} : { contact: 'Enter a phone number or an e-mail address.' }),
-    };
-    if (missing.value.name || missing.value.contact) return;
+    if (missing.isAny()) return;
     const wish = { name: name.value.trim(), ...addressOf(contact.value), role: role.value };
     void run(async () => onInvited(await invite(wish, keyFor(wish))));
   };
@@ -68,7 +67,7 @@ function InviteForm({ onInvited, onClose }: FormProps) {
         maxLength={200}
         value={name.value}
         onInput={(value) => (name.value = value)}
-        error={missing.value.name ?? fieldError(problem.value, 'name')}
+        error={missing.of('name') ?? fieldError(problem.value, 'name')}
       />
       <TextField
         label="Phone or e-mail"
@@ -78,7 +77,7 @@ function InviteForm({ onInvited, onClose }: FormProps) {
         hint="With it they sign in. A phone number with its country: +263 77 123 4567"
         value={contact.value}
         onInput={(value) => (contact.value = value)}
-        error={missing.value.contact ?? fieldError(problem.value, 'phone', 'email')}
+        error={missing.of('contact') ?? fieldError(problem.value, 'phone', 'email')}
       />
       <RoleChoice value={role.value} onChange={(chosen) => (role.value = chosen)} />
       <FormError problem={problem.value} words={WORDS} fields={['name', 'phone', 'email']} />

@@ -1,24 +1,20 @@
-import { useSignal } from '@preact/signals';
 import { cleanup, fireEvent, render, screen } from '@testing-library/preact';
 import { afterEach, expect, it, vi } from 'vitest';
-import { Combobox, type Choice } from './Combobox';
+import { Combobox, useChoice, type ChoiceState } from './Combobox';
 
 afterEach(cleanup);
 
 const FLEET = ['Farai Dube', 'Tendai Moyo', 'Tendai Ncube'].map((name) => ({ id: name, name }));
-const chosen = vi.fn<(choice: Choice | undefined) => void>();
 const create = vi.fn(async (name: string) => ({ id: 'made', name }));
 const search = vi.fn(async (query: string) =>
   FLEET.filter(({ name }) => name.toLowerCase().includes(query.toLowerCase())),
 );
 
+let state: ChoiceState;
+
 function Field() {
-  const value = useSignal<Choice | undefined>(undefined);
-  const onChange = (choice: Choice | undefined) => {
-    value.value = choice;
-    chosen(choice);
-  };
-  return <Combobox label="Driver" noun="driver" value={value.value} {...{ onChange, search, create }} />;
+  state = useChoice();
+  return <Combobox label="Driver" noun="driver" {...{ state, search, create }} />;
 }
 
 async function opened(query: string): Promise<HTMLInputElement> {
@@ -57,7 +53,7 @@ it('closes on Escape without closing what is around it', async () => {
 it('makes what is not there, once it is wished', async () => {
   await opened('Rudo');
   fireEvent.click(await screen.findByText('Add the driver “Rudo”'));
-  await vi.waitFor(() => expect(chosen).toHaveBeenLastCalledWith({ id: 'made', name: 'Rudo' }));
+  await vi.waitFor(() => expect(state.choice.value).toEqual({ id: 'made', name: 'Rudo' }));
 });
 
 it('offers to make nothing that is there by that very name', async () => {
@@ -72,5 +68,16 @@ it('takes a choice back as soon as its text is changed', async () => {
   press(field, 'Enter');
   await vi.waitFor(() => expect(field.value).toBe('Farai Dube'));
   fireEvent.input(field, { target: { value: 'Farai' } });
-  expect(chosen).toHaveBeenLastCalledWith(undefined);
+  expect(state.choice.value).toBeUndefined();
+});
+
+it('chooses what was typed whole when one goes on, and nothing that was typed in part', async () => {
+  const field = await opened('farai dube');
+  await screen.findByText('Farai Dube');
+  fireEvent.blur(field);
+  expect(state.choice.value?.name).toBe('Farai Dube');
+  fireEvent.input(field, { target: { value: 'Tendai' } });
+  await screen.findByText('Tendai Ncube');
+  fireEvent.blur(field);
+  expect(state.choice.value).toBeUndefined();
 });

@@ -3,6 +3,7 @@ import { Check, Plus } from 'lucide-preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { explain } from './explain';
 import { describedBy, Under } from './form';
+import { afterPress } from './press';
 
 const TYPING_MS = 200;
 
@@ -11,11 +12,22 @@ export interface Choice {
   name: string;
 }
 
+/** What is in the field, and which choice that is; undefined while the text stands for none. */
+export function useChoice(initial?: Choice) {
+  const choice = useSignal(initial);
+  const text = useSignal(initial?.name ?? '');
+  const set = (next: Choice | undefined) => {
+    choice.value = next;
+    text.value = next?.name ?? '';
+  };
+  return { choice, text, set };
+}
+
+export type ChoiceState = ReturnType<typeof useChoice>;
+
 interface Props {
   label: string;
-  /** Undefined: nothing chosen. */
-  value: Choice | undefined;
-  onChange: (choice: Choice | undefined) => void;
+  state: ChoiceState;
   /** The choices whose names hold `query`; the first of them for an empty one. */
   search: (query: string, signal: AbortSignal) => Promise<Choice[]>;
   /** Makes a choice that is not there yet; without it only what is there can be chosen. */
@@ -29,10 +41,11 @@ interface Props {
 
 /** A select that the server searches, after the ARIA pattern "editable combobox with list autocomplete". */
 export function Combobox(props: Props) {
-  const { label, value, noun, error, hint, testId } = props;
+  const { label, state, noun, error, hint, testId } = props;
   const id = useId();
   const box = useCombobox(props);
-  const { options, isOpen, active, text } = box;
+  const { options, isOpen, active } = box;
+  const value = state.choice.value;
   return (
     <div class="field combobox" data-testid={testId}>
       <label for={id}>{label}</label>
@@ -50,11 +63,11 @@ export function Combobox(props: Props) {
         }
         aria-invalid={error ? true : undefined}
         aria-describedby={describedBy(id, error, hint)}
-        value={text.value}
+        value={state.text.value}
         onInput={(event) => box.type(event.currentTarget.value)}
         onClick={() => box.open()}
         onKeyDown={box.onKeyDown}
-        onBlur={() => (isOpen.value = false)}
+        onBlur={box.leave}
       />
       <ul class="listbox" id={`${id}-list`} role="listbox" aria-label={label} hidden={!isOpen.value}>
         {options.value.map((option, index) => (
@@ -85,8 +98,8 @@ export function Combobox(props: Props) {
 
 const NEW = 'new';
 
-function useCombobox({ value, onChange, search, create, noun }: Props) {
-  const text = useSignal(value?.name ?? '');
+function useCombobox({ state, search, create, noun }: Props) {
+  const { choice, text, set } = state;
   const options = useSignal<Choice[]>([]);
   const isOpen = useSignal(false);
   const active = useSignal(0);
@@ -114,12 +127,12 @@ function useCombobox({ value, onChange, search, create, noun }: Props) {
   const open = () => {
     if (isOpen.value) return;
     isOpen.value = true;
-    void look(value ? '' : text.value.trim());
+    void look(choice.value ? '' : text.value.trim());
   };
   const type = (typed: string) => {
     text.value = typed;
     failure.value = undefined;
-    if (value) onChange(undefined);
+    choice.value = undefined;
     isOpen.value = true;
     clearTimeout(timer.current);
     timer.current = setTimeout(() => void look(typed.trim()), TYPING_MS);
@@ -127,12 +140,17 @@ function useCombobox({ value, onChange, search, create, noun }: Props) {
   const choose = async (option: Choice) => {
     isOpen.value = false;
     try {
-      const chosen = option.id === NEW && create ? await create(option.name) : option;
-      text.value = chosen.name;
-      onChange(chosen);
+      set(option.id === NEW && create ? await create(option.name) : option);
     } catch (error) {
       failure.value = explain(error);
     }
+  };
+  /** Whoever has typed a whole name has chosen it. */
+  const leave = () => {
+    afterPress(() => (isOpen.value = false));
+    const typed = text.value.trim().toLowerCase();
+    const named = options.value.find(({ id, name }) => id !== NEW && name.toLowerCase() === typed);
+    if (!choice.value && named) set(named);
   };
   const move = (step: number) => {
     const { length } = options.value;
@@ -148,5 +166,5 @@ function useCombobox({ value, onChange, search, create, noun }: Props) {
     else return;
     event.preventDefault(); // Escape closes the list only, Enter sends nothing
   };
-  return { text, options, isOpen, active, note, failure, open, type, choose, onKeyDown };
+  return { options, isOpen, active, note, failure, open, type, choose, leave, onKeyDown };
 }

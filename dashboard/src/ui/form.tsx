@@ -23,6 +23,18 @@ export function useSubmit() {
   return { busy, problem, run };
 }
 
+/** What each field still lacks: said from the first try to send on, and only for as long as it lacks it. */
+export function useMissing<Name extends string>(rules: Record<Name, () => string | undefined>) {
+  const tried = useSignal(false);
+  return {
+    of: (name: Name) => (tried.value ? rules[name]() : undefined),
+    isAny: () => {
+      tried.value = true;
+      return Object.values<() => string | undefined>(rules).some((rule) => rule() !== undefined);
+    },
+  };
+}
+
 interface FieldProps {
   label: string;
   value: string;

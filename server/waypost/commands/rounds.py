@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from waypost.commands import probes
 from waypost.commands.findings import Finding, asked
-from waypost.jobs import storage as jobs
+from waypost.jobs.upkeep import JobUpkeep, Trouble
+from waypost.kernel.clock import SystemClock
 from waypost.kernel.errors import AppError
-from waypost.notifications import storage as notifications
+from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform import heartbeats
-from waypost.platform.database import SYSTEM, Connection, Database
+from waypost.platform.database import SYSTEM, Database
 from waypost.settings import Settings
+from waypost.wiring import job_rules
 
 BEATS_MISSED = 3
 SLOW_BEAT_S = 15.0
@@ -31,7 +33,7 @@ async def house(settings: Settings) -> AsyncIterator[Finding]:
             migrated = await probes.migrated(database)
             yield migrated
             if migrated.cure is None:
-                now = datetime.now(UTC)  # noqa: DTZ005, RUF100 - the command's own clock is what is looked at
+                now = SystemClock().now()
                 yield await probes.clocks(database, now.timestamp())
                 async for finding in _work(database, settings, now):
                     yield finding
@@ -40,22 +42,23 @@ async def house(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _work(database: Database, settings: Settings, now: datetime) -> AsyncIterator[Finding]:
+    late_s = max(BEATS_MISSED * settings.heartbeat_s, SLOW_BEAT_S)
     async with database.transaction(SYSTEM) as conn:
-        late_s = max(BEATS_MISSED * settings.heartbeat_s, SLOW_BEAT_S)
         beats = [beat for beat in await heartbeats.ages(conn) if beat.age_s <= late_s]
-        for kind, command in (("worker", "waypost-worker"), ("relay", "waypost relay")):
-            at_work = [beat for beat in beats if beat.kind == kind]
-            hosts = ", ".join(sorted({beat.host for beat in at_work}))
-            found = f"{len(at_work)} at work on {hosts}" if at_work else "none is at work"
-            yield Finding(f"{kind}s", found, None if at_work else f"start `{command}`; `waypost up` does it by itself")
-        async for finding in _told(conn):
-            yield finding
-        async for finding in _done(conn, now, has_worker=any(beat.kind == "worker" for beat in beats)):
-            yield finding
+    for kind, command in (("worker", "waypost-worker"), ("relay", "waypost relay")):
+        at_work = [beat for beat in beats if beat.kind == kind]
+        hosts = ", ".join(sorted({beat.host for beat in at_work}))
+        found = f"{len(at_work)} at work on {hosts}" if at_work else "none is at work"
+        yield Finding(f"{kind}s", found, None if at_work else f"start `{command}`; `waypost up` does it by itself")
+    async for finding in _told(NotificationUpkeep(database, SystemClock())):
+        yield finding
+    trouble = await JobUpkeep(database, SystemClock(), job_rules(settings)).trouble(now - A_DAY)
+    async for finding in _done(trouble, now, has_worker=any(beat.kind == "worker" for beat in beats)):
+        yield finding
 
 
-async def _told(conn: Connection) -> AsyncIterator[Finding]:
-    waits_s, in_doubt, dead = await notifications.trouble(conn)
+async def _told(notifications: NotificationUpkeep) -> AsyncIterator[Finding]:
+    waits_s, in_doubt, dead = await notifications.trouble()
     behind = waits_s > OUTBOX_WAITS_S
     cure = "is a relay at work? its log says `outbox_row_put_off` where a row cannot be kept" if behind else None
     yield Finding("outbox", f"the oldest has waited {waits_s:.0f} s" if waits_s else "nothing waits", cure)
@@ -64,13 +67,13 @@ async def _told(conn: Connection) -> AsyncIterator[Finding]:
     yield Finding("deliveries", left, cure)
 
 
-async def _done(conn: Connection, now: datetime, *, has_worker: bool) -> AsyncIterator[Finding]:
-    failed = await jobs.failed_since(conn, now - A_DAY)
-    cure = "GET /api/v1/jobs?state=failed says why; ask for them again" if failed else None
-    yield Finding("jobs", f"{failed} failed within a day", cure)
-    names, last = await jobs.failed_runs_since(conn, now - A_DAY), await jobs.last_run(conn)
-    if names:
-        yield Finding("timed runs", f"given up: {', '.join(sorted(names))}", "the log says why: `timed_run_failed`")
+async def _done(trouble: Trouble, now: datetime, *, has_worker: bool) -> AsyncIterator[Finding]:
+    cure = "GET /api/v1/jobs?state=failed says why; ask for them again" if trouble.jobs else None
+    yield Finding("jobs", f"{trouble.jobs} failed within a day", cure)
+    last = trouble.last_run
+    if trouble.runs:
+        cure = "the log says why: `timed_run_failed`"
+        yield Finding("timed runs", f"given up: {', '.join(sorted(trouble.runs))}", cure)
     elif has_worker and (last is None or now - last > RUNS_EACH):
         yield Finding("timed runs", f"none was done since {last or 'ever'}", "look at the worker's log")
     else:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID
 
-from waypost.jobs import storage
+from waypost.jobs import storage_runs as storage
 from waypost.jobs.ports import Checkpoint, pass_by
-from waypost.jobs.storage import Run
+from waypost.jobs.storage_runs import Run
 from waypost.jobs.timetable import Schedule, due_runs
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable

@@ -9,7 +9,7 @@ from waypost.kernel.clock import Clock
 from waypost.notifications import storage
 from waypost.notifications.domain import State
 from waypost.platform.batches import in_batches
-from waypost.platform.database import Connection, Database
+from waypost.platform.database import SYSTEM, Connection, Database
 
 SETTLED = frozenset(State) - {State.PENDING, State.SENDING, State.IN_DOUBT, State.DEAD}
 
@@ -20,6 +20,11 @@ class NotificationUpkeep:
 
     database: Database
     clock: Clock
+
+    async def trouble(self) -> tuple[float, int, int]:
+        """How long the oldest promise has waited, seconds; deliveries in doubt; deliveries given up."""
+        async with self.database.transaction(SYSTEM) as conn:
+            return await storage.trouble(conn)
 
     async def forget(self, kept: timedelta) -> int:
         """Delete what was settled and is older than that; never what is unsent, in doubt or for a person to replay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.directory import service as directory
+from waypost.directory.domain import Assignment
 from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Denied
@@ -158,9 +159,11 @@ class Tracking:
     ) -> Stored:
         async with self.database.transaction(SYSTEM) as conn:
             await storage.take_turn(conn, reporter)
-            fixes = await _aboard(conn, reporter, fixes)
+            assignments = await _assignments(conn, reporter, min(fix.recorded_at for fix in fixes))
+            fixes = domain.aboard(fixes, reporter.device_id, assignments)
             if trip_id is not None:
-                await _check_named(conn, reporter, fixes, trip_id)
+                drivers = {assignments[-1].driver_id, *(fix.driver_id for fix in fixes)}
+                await _check_named(conn, reporter, drivers, trip_id)
             vehicles = {fix.vehicle_id for fix in fixes if fix.vehicle_id is not None}
             known = await storage.known(conn, reporter, vehicles)
             assigned = await _on_trips(conn, reporter, fixes, trip_id)
@@ -252,22 +255,19 @@ class Tracking:
         return running, positions
 
 
-async def _aboard(conn: Connection, reporter: Reporter, fixes: Sequence[Fix]) -> list[Fix]:
-    """The fixes, each with whose the device was at its time and in which vehicle."""
-    if not fixes:
-        return []
-    since = min(fix.recorded_at for fix in fixes)
-    assignments = await directory.assignments_since(conn, reporter.org_id, reporter.device_id, since)
-    return domain.aboard(fixes, reporter.device_id, assignments or [reporter.assignment(since)])
+async def _assignments(conn: Connection, reporter: Reporter, since: datetime) -> Sequence[Assignment]:
+    """Whose the device was from then on, up to now; what its token says, if nobody has begun its history."""
+    known = await directory.assignments_since(conn, reporter.org_id, reporter.device_id, since)
+    return known or [reporter.assignment(since)]
 
 
-async def _check_named(conn: Connection, reporter: Reporter, fixes: Sequence[Fix], trip_id: UUID) -> None:
-    """``TripNotFound`` unless the trip is the driver's, or one's who had the device when it recorded some of these."""
-    for driver_id in {fix.driver_id for fix in fixes} - {reporter.driver_id}:
+async def _check_named(conn: Connection, reporter: Reporter, drivers: Iterable[UUID | None], trip_id: UUID) -> None:
+    """``TripNotFound`` unless the trip is one of these drivers': who has the device, or had it at a fix's time."""
+    for driver_id in drivers:
         with suppress(TripNotFound):
             await trips.visible(conn, reporter.principal(driver_id), trip_id)
             return
-    await trips.visible(conn, reporter.principal(reporter.driver_id), trip_id)
+    raise TripNotFound
 
 
 async def _on_trips(conn: Connection, reporter: Reporter, fixes: Sequence[Fix], trip_id: UUID | None) -> list[Fix]:
