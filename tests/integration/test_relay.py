@@ -209,7 +209,7 @@ async def test_a_relay_waits_while_the_database_is_away_and_goes_on_afterwards(w
         finally:
             await conn.execute("ALTER ROLE waypost LOGIN")
             await conn.close()
-        await until(lambda: waiting_jobs(world))
+        await until(lambda: waiting_jobs(world), 40)  # a pooler tries again after 15 s
         loop.stopping = True
         loop.wake.set()
         await working
