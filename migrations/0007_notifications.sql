@@ -42,6 +42,8 @@ CREATE TABLE notifications (
     UNIQUE (org_id, dedupe_key)
 );
 CREATE INDEX notifications_subject ON notifications (org_id, subject_id, id);
+-- Retention asks for the oldest; rows come in the order of their time, so a range of blocks is enough.
+CREATE INDEX notifications_age ON notifications USING brin (created_at);
 
 -- To one address by one channel. attempt counts claims; budget is the claim after which it is given up. due_at: not to
 -- be tried (pending), or not to be tried again (in doubt), before. segments and cost come with channels that have them.

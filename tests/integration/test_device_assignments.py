@@ -180,8 +180,8 @@ async def test_a_phone_that_changes_trucks_moves_the_right_vehicle(api: Api, own
     async with listening(api.url, owner.token) as watcher:
         await watcher.join_fleet()
         await report(api, phone, location(0, latitude=-17.3))
-        event = await watcher.next("fleet:positions", lambda e: e["positions"][0]["latitude"] == -17.3)
-        told = event["positions"][0]
+        event = await watcher.next("fleet:positions", lambda e: -17.3 in [p["latitude"] for p in e["positions"]])
+        (told,) = [position for position in event["positions"] if position["latitude"] == -17.3]
     assert (told["vehicleId"], told["vehicleName"], told["latitude"]) == (str(new_truck), "Truck B", -17.3)
     await give(owner, phone, truckId=None)
     await report(api, phone, location(0, latitude=-17.4))

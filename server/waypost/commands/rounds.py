@@ -16,8 +16,6 @@ from waypost.platform.database import SYSTEM, Database
 from waypost.settings import Settings
 from waypost.wiring import job_rules
 
-BEATS_MISSED = 3
-SLOW_BEAT_S = 15.0
 OUTBOX_WAITS_S = 60.0
 RUNS_EACH = timedelta(hours=2)  # some timed run is due every hour
 A_DAY = timedelta(days=1)
@@ -42,9 +40,8 @@ async def house(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _work(database: Database, settings: Settings, now: datetime) -> AsyncIterator[Finding]:
-    late_s = max(BEATS_MISSED * settings.heartbeat_s, SLOW_BEAT_S)
     async with database.transaction(SYSTEM) as conn:
-        beats = [beat for beat in await heartbeats.ages(conn) if beat.age_s <= late_s]
+        beats = await heartbeats.at_work(conn, settings.heartbeat_s)
     for kind, command in (("worker", "waypost-worker"), ("relay", "waypost relay")):
         at_work = [beat for beat in beats if beat.kind == kind]
         hosts = ", ".join(sorted({beat.host for beat in at_work}))

@@ -7,7 +7,6 @@ else may have pointed at us.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -18,11 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from waypost.notifications.domain import Delivery
 from waypost.notifications.render import TEMPLATES
 from waypost.notifications.service import Notifications
+from waypost.platform.addresses import is_from_here
 from waypost.platform.pages import HEADERS
 from waypost.platform.routes import Cache, Handler, Route
 
 PAGE, STYLE = "outbox_page.html", "outbox_page.css"
-PROXIED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 KIND_WORDS: Mapping[str, str] = {"trip_started": "on its way", "trip_completed": "arrived"}
 
 
@@ -66,18 +65,8 @@ def _answer(text: str, content_type: str) -> web.Response:
 
 
 def _check_is_here(request: web.Request) -> None:
-    name = request.url.host or ""
-    if not (_is_loopback(request.remote or "") and (name == "localhost" or _is_loopback(name))) or any(
-        header in request.headers for header in PROXIED
-    ):
+    if not is_from_here(request):
         raise web.HTTPNotFound
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown(recipient: str, delivery: Delivery) -> dict[str, str]:

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 ADDRESS: web.RequestKey[str] = web.RequestKey("address", str)
 UNKNOWN = "unknown"  # a Unix socket's peer
+PROXIED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")  # what a proxy adds
 HOME_BITS = 64  # one subscriber has a whole IPv6 network of this size: it counts as one address
 
 
@@ -53,6 +54,22 @@ def _counted(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, HOME_BITS), strict=False))
+
+
+def is_from_here(request: web.Request) -> bool:
+    """Did it come from this very machine, and directly? Not through a proxy, nor by a name that somebody else may have
+    pointed at us.
+    """
+    name = request.url.host or ""
+    here = _is_loopback(request.remote or "") and (name == "localhost" or _is_loopback(name))
+    return here and not any(header in request.headers for header in PROXIED)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def addresses(proxies: Proxies) -> Middleware:

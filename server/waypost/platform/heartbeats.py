@@ -25,6 +25,8 @@ AGES = """
 SELECT name, kind, host, pid, extract(epoch FROM now() - beat_at)::float8 AS age_s, detail FROM heartbeats
  WHERE beat_at > now() - interval '1 day' ORDER BY kind, name
 """
+BEATS_MISSED = 3
+SLOW_BEAT_S = 15.0  # a busy machine may beat late
 FORGET = "DELETE FROM heartbeats WHERE name = $1 OR beat_at < now() - interval '1 day'"
 
 
@@ -85,6 +87,12 @@ async def ages(conn: Connection) -> list[Heartbeat]:
     """Who was at work within the last day, and how long ago."""
     rows = await conn.fetch(AGES)
     return [Heartbeat(**{**dict(row), "detail": msgspec.json.decode(row["detail"])}) for row in rows]
+
+
+async def at_work(conn: Connection, every_s: float) -> list[Heartbeat]:
+    """Those that have not missed several beats in a row; ``every_s``: how often they beat."""
+    late_s = max(BEATS_MISSED * every_s, SLOW_BEAT_S)
+    return [beat for beat in await ages(conn) if beat.age_s <= late_s]
 
 
 async def forget(conn: Connection, name: str) -> None:

@@ -14,13 +14,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from waypost.kernel.errors import Denied
-from waypost.platform.addresses import client_address
+from waypost.platform.addresses import is_from_here
 from waypost.platform.database import Database, Pool
 from waypost.platform.routes import Cache, Route, row_of
 from waypost.platform.web import TokenMissing, bearer
 
 BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10)
-LOOPBACK = frozenset({"127.0.0.1", "::/64", "unknown"})  # the last: a Unix socket's peer
 
 
 class NotForYou(Denied):
@@ -130,7 +129,7 @@ class MetricsRoutes:
         if self.token is not None:
             if not hmac.compare_digest(bearer(request).encode(), self.token.encode()):
                 raise NotForYou
-        elif client_address(request) not in LOOPBACK:
+        elif not is_from_here(request):
             raise NotForYou
         headers = {"Cache-Control": Cache.NO_STORE.value}
         return web.Response(body=self.metrics.text(), content_type="text/plain", charset="utf-8", headers=headers)

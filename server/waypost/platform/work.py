@@ -9,9 +9,6 @@ from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.platform.health import OK, Finding
 
-BEATS_MISSED = 3
-SLOW_BEAT_S = 15.0
-
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
@@ -24,8 +21,7 @@ class AtWork:
 
     async def ask(self) -> Finding:
         async with self.database.transaction(SYSTEM) as conn:
-            beats = await heartbeats.ages(conn)
+            beats = await heartbeats.at_work(conn, self.heartbeat_s)
             lag_s = round(await self.lag(conn), 1) if self.lag is not None else None
-        late_s = max(BEATS_MISSED * self.heartbeat_s, SLOW_BEAT_S)
-        heard_of = [beat for beat in beats if beat.kind == self.kind and beat.age_s <= late_s]
-        return Finding(OK if heard_of else "none is at work", lag_s)
+        found = any(beat.kind == self.kind for beat in beats)
+        return Finding(OK if found else "none is at work", lag_s)
