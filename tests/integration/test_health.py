@@ -16,7 +16,6 @@ from waypost.platform.database import SYSTEM
 from waypost.platform.health import Finding, Health, Probe
 from waypost.wiring import Services
 
-
 LATE = "UPDATE outbox SET processed_at = NULL, created_at = now() - interval '90 s', due_at = now() - interval '90 s'"
 
 

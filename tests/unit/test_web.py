@@ -62,7 +62,9 @@ def test_a_secret_is_read_with_any_key_and_renewed_under_the_newest():
         SecretBox.of(new).open(sealed)
 
 
-@pytest.mark.parametrize("keys", ["", "short", "a,b", base64.b64encode(b"x" * 31).decode(), new_key() + ","])
+@pytest.mark.parametrize(
+    "keys", ["", "short", "a,b", base64.b64encode(b"x" * 31).decode(), base64.b64encode(b"x" * 32).decode() + ","]
+)
 def test_a_key_that_is_none_is_refused_as_the_server_starts(keys: str):
     with pytest.raises(BadKeys):
         SecretBox.of(keys)
