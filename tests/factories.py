@@ -94,9 +94,7 @@ async def things(org: Org) -> dict[str, UUID]:
     trip = await services.trips.create(owner, NewTrip(driver_id=phone.driver_id, customer_id=customer))
     await services.trips.move(owner, trip.id, Move.START)
     await relay_over(services).expand()
-    invitation, _ = await services.invitations.invite(
-        owner, name="Rudo", phone=f"+{next(_phones)}", role=Role.VIEWER
-    )
+    invitation, _ = await services.invitations.invite(owner, name="Rudo", phone=f"+{next(_phones)}", role=Role.VIEWER)
     job = await services.jobs.export(owner, Asked("trips"))
     async with services.database.transaction(org.org_id) as conn:
         rows = {name: await conn.fetchval(query) for name, query in FIRST_OF.items()}
