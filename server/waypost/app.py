@@ -22,7 +22,7 @@ from waypost.notifications.http import NotificationRoutes, TripLookup
 from waypost.platform.addresses import Proxies, addresses
 from waypost.platform.caching import caching
 from waypost.platform.docs import DocsRoutes
-from waypost.platform.gate import Rates, known_queries, rate_limits
+from waypost.platform.gate import Rates, known_queries, rate_limits, refusals
 from waypost.platform.health import HealthRoutes
 from waypost.platform.idempotency import idempotency
 from waypost.platform.metrics import MetricsRoutes, measured
@@ -60,14 +60,16 @@ def route_table(services: Services) -> list[Route]:
 
 def build_app(services: Services) -> web.Application:
     """All routes and socket events over ``services``, which the caller opens and closes."""
+    rates = _rates(services)
+    rates = _rates(services)
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         middlewares=[
             measured(services.metrics),
             problems,
             addresses(Proxies.of(services.settings.trusted_proxies)),
-            authentication(services.identity.authenticate),
-            rate_limits(services.limiter, _rates(services)),
+            authentication(services.identity.authenticate, refusals(services.limiter, rates)),
+            rate_limits(services.limiter, rates),
             known_queries,
             caching,
             idempotency(services.database, services.box, services.clock),

@@ -110,3 +110,14 @@ async def test_while_redis_is_away_this_node_counts_alone_and_never_says_no_beca
     with pytest.raises(RateLimited):
         await limiter.spend(share)
     await away.aclose()
+
+
+async def test_tokens_that_are_not_good_are_counted_by_address_and_good_ones_pass_all_the_same(
+    environment: dict[str, str], aiohttp_server: Start, api: Api, org: Org
+):
+    token = await org.token()
+    async with nodes(aiohttp_server, api, environment | {"WAYPOST_RATE_ADDRESS": "5"}, 1) as (node,):
+        refused = [await node.as_("nonsense")("GET", ME) for _ in range(7)]
+        assert (await node.as_(token)("GET", ME)).status == 200
+    assert [answer.status for answer in refused] == [401] * 5 + [429] * 2
+    assert refused[-1].json["limit"] == "refused"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from tests.factories import Org
 from waypost.kernel.errors import Conflict
-from waypost.platform.database import SYSTEM, Database, after_commit
+from waypost.platform.database import SYSTEM, Database, NotKept, after_commit
 from waypost.wiring import Services
 
 ADD = "INSERT INTO trucks (org_id, id, name, created_at) VALUES ($1, $2, 'T', now())"
@@ -94,3 +96,31 @@ async def test_outside_of_any_a_callback_runs_at_once():
     said: list[str] = []
     after_commit(lambda: said.append("now"))
     assert said == ["now"]
+
+
+async def test_a_part_inside_a_part_goes_back_to_the_scope_of_the_one_around_it(services: Services, org: Org):
+    role = "SELECT current_user"
+    async with services.database.unit(org.org_id), services.database.transaction(SYSTEM) as part:
+        async with services.database.transaction(org.org_id) as inner:
+            assert await inner.fetchval(role) == "waypost_app"
+        assert await part.fetchval(role) == "waypost_system"
+
+
+async def test_an_error_that_somebody_swallowed_is_not_taken_for_a_commit(services: Services, org: Org):
+    async def swallow() -> None:
+        async with services.database.transaction(org.org_id) as conn:
+            await conn.execute(ADD, org.org_id, uuid4())
+            with contextlib.suppress(asyncpg.PostgresError):
+                await conn.execute("SELECT 1/0")
+
+    with pytest.raises(NotKept):
+        await swallow()
+    assert await trucks(services) == 0
+
+
+async def test_a_callback_that_fails_does_not_keep_the_others_from_running(services: Services, org: Org):
+    said: list[str] = []
+    async with services.database.unit(org.org_id):
+        after_commit(lambda: said.append(str(1 / 0)))
+        after_commit(lambda: said.append("told"))
+    assert said == ["told"]

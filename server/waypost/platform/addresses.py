@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,8 +11,10 @@ from typing import TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 ADDRESS: web.RequestKey[str] = web.RequestKey("address", str)
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
 UNKNOWN = "unknown"  # a Unix socket's peer
 PROXIED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")  # what a proxy adds
 HOME_BITS = 64  # one subscriber has a whole IPv6 network of this size: it counts as one address
@@ -31,29 +34,34 @@ class Proxies:
     def client(self, peer: str | None, forwarded: Iterable[str]) -> str:
         """The first address, from the right of `X-Forwarded-For`, that is no proxy of ours."""
         hops = [hop.strip() for line in forwarded for hop in line.split(",")]
-        address = peer or ""
-        while hops and self._trusts(address):
-            address = hops.pop()
+        address = _read(peer or "")
+        while hops and address is not None and self._trusts(address):
+            before = _read(hops.pop())
+            if before is None:  # not an address: the last hop that is one stands for it
+                break
+            address = before
         return _counted(address)
 
-    def _trusts(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.networks)
+    def _trusts(self, address: Address) -> bool:
+        return any(address in network for network in self.networks)
 
 
-def _counted(address: str) -> str:
+def _read(text: str) -> Address | None:
+    """An address, also with a port, in brackets, with a zone, or an IPv4 one in IPv6's clothes."""
+    match = _WITH_PORT.fullmatch(text)
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address((match[1] or match[2] if match else text).partition("%")[0])
     except ValueError:
+        return None
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed
+
+
+def _counted(address: Address | None) -> str:
+    if address is None:
         return UNKNOWN
-    if parsed.version == 4:  # noqa: PLR2004 - the protocol's own number
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, HOME_BITS), strict=False))
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((address, HOME_BITS), strict=False))
 
 
 def is_from_here(request: web.Request) -> bool:
@@ -85,7 +93,7 @@ def addresses(proxies: Proxies) -> Middleware:
 
 def client_address(request: web.Request) -> str:
     """Where the request came from: an IPv4 address, or the /64 of an IPv6 one; "unknown" for a Unix socket."""
-    return request.get(ADDRESS) or _counted(request.remote or "")
+    return request.get(ADDRESS) or _counted(_read(request.remote or ""))
 
 
 def public_root(request: web.Request) -> str:

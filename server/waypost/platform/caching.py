@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from http import HTTPStatus
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from waypost.platform.routes import Cache, Route, row_of
 
 COMPRESS_FROM_BYTES = 1024
 _GZIPPED = "-gzip"
+_GZIP = re.compile(r"gzip\s*(;\s*q=(?!0(\.0*)?$)[\d.]+)?")
 
 
 @web.middleware
@@ -32,7 +34,7 @@ async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _kept(request: web.Request, row: Route, response: web.Response, body: bytes) -> web.Response:
     etag = response.headers.get("ETag") or f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    packed = len(body) > COMPRESS_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", "")
+    packed = len(body) > COMPRESS_FROM_BYTES and _takes_gzip(request.headers.get("Accept-Encoding", ""))
     headers = {
         "Cache-Control": row.cache.value,
         "Vary": "Accept-Encoding, Authorization",
@@ -44,6 +46,11 @@ def _kept(request: web.Request, row: Route, response: web.Response, body: bytes)
     if packed:
         response.enable_compression(web.ContentCoding.gzip)
     return response
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Is gzip among them, and not by ``q=0``?"""
+    return any(_GZIP.fullmatch(part.strip()) for part in accepted.lower().split(","))
 
 
 def plain_etag(etag: str) -> str:

@@ -76,10 +76,17 @@ class DatabaseBusy(Unavailable):
     code = "database-busy"
 
 
+class NotKept(Exception):
+    """A mistake of ours: a statement failed, its error was swallowed, and the transaction could not commit."""
+
+
 class DatabaseUnusable(AppError):
     """The database cannot be used."""
 
     code = "database-unusable"
+
+
+NO_ADDRESS = "that is not an address; a / # : @ or % in its password is written %2F %23 %3A %40 or %25"
 
 
 async def _keep(_connection: object) -> None:
@@ -172,7 +179,10 @@ class Database:
             finally:
                 _unit.reset(token)
         for callback in afterwards:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - it is committed: the others must be told all the same
+                log.exception("after_commit_failed")
 
     @asynccontextmanager
     async def _opened(
@@ -183,7 +193,8 @@ class Database:
         try:
             await connection.execute(_begin(scope, snapshot=snapshot))
             yield connection
-            await connection.execute("COMMIT")
+            if await connection.execute("COMMIT") != "COMMIT":  # an error inside was swallowed: nothing was kept
+                raise NotKept
         except AWAY as error:
             raise _away(error) from error
         except asyncpg.InterfaceError as error:
@@ -203,16 +214,19 @@ class Database:
 @asynccontextmanager
 async def _joined(unit: _Unit, scope: UUID | Literal[System.SYSTEM]) -> AsyncIterator[Connection]:
     """A part of a unit of work, with a role of its own; undone alone when it fails."""
-    connection, waiting = unit.connection, len(unit.afterwards)
+    connection, waiting, outer = unit.connection, len(unit.afterwards), unit.scope
     await connection.execute(f"SAVEPOINT part; {_become(scope)}")
+    unit.scope = scope
     try:
         yield connection
     except BaseException:
+        unit.scope = outer
         del unit.afterwards[waiting:]
         if not _is_gone(connection):
-            await connection.execute(f"ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part; {_become(unit.scope)}")
+            await connection.execute(f"ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part; {_become(outer)}")
         raise
-    await connection.execute(f"RELEASE SAVEPOINT part; {_become(unit.scope)}")
+    unit.scope = outer
+    await connection.execute(f"RELEASE SAVEPOINT part; {_become(outer)}")
 
 
 def _begin(scope: UUID | Literal[System.SYSTEM], *, snapshot: bool) -> str:
@@ -298,6 +312,8 @@ async def _open_pool(url: str, size: PoolSize) -> Pool:
 
 def brief(error: BaseException) -> str:
     """The first line of an error's text; its kind when it has none. No address of ours with a password in it."""
+    if isinstance(error, ValueError | asyncpg.ClientConfigurationError):  # these quote parts of the address
+        return NO_ADDRESS
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return "nothing listens at its address; is it, or the `waypost up` that brings it, running?"
     text = str(error).strip()

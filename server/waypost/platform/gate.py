@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -39,6 +40,16 @@ class Rates:
 
 def _those_that_hold(*counted: tuple[Limit, str]) -> list[Share]:
     return [Share(limit, key) for limit, key in counted if limit.a_minute > 0]
+
+
+def refusals(limiter: Limiter, rates: Rates) -> Callable[[web.Request], Awaitable[None]]:
+    """Count a refused token against the address it came from: guessing, and beating on a dead one, is limited too."""
+
+    async def refused(request: web.Request) -> None:
+        if rates.address > 0:
+            await limiter.spend([Share(Limit("refused", rates.address), client_address(request))])
+
+    return refused
 
 
 def rate_limits(limiter: Limiter, rates: Rates) -> Middleware:

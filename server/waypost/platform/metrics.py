@@ -127,7 +127,7 @@ class MetricsRoutes:
     async def read(self, request: web.Request) -> web.Response:
         """Figures of this process, in Prometheus' text form."""
         if self.token is not None:
-            if not hmac.compare_digest(bearer(request).encode(), self.token.encode()):
+            if not hmac.compare_digest(bearer(request).encode(errors="replace"), self.token.encode()):
                 raise NotForYou
         elif not is_from_here(request):
             raise NotForYou

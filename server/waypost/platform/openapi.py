@@ -19,6 +19,7 @@ from waypost.platform.idempotency import BadIdempotencyKey, KeyReused, StillRunn
 from waypost.platform.limits import RateLimited
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import EVERYBODY, Cache, Route
+from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import MAX_BODY_BYTES, BadEncoding, BadQuery, BodyTooLarge, TokenMissing, status_of
 
 REF = "#/components/schemas/{name}"
@@ -117,7 +118,7 @@ class Description:
         if row.listing:
             leaves.append(BadCursor)
         if row.idempotent:
-            leaves += [BadIdempotencyKey, StillRunning, KeyReused]
+            leaves += [BadIdempotencyKey, StillRunning, KeyReused, Unreadable]
         if row.versioned and row.method not in _READS and _PART.search(row.path):
             leaves.append(errors.Stale)
         found: dict[int, list[type[AppError]]] = {}

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from waypost.kernel.errors import AppError
+from waypost.platform.database import NO_ADDRESS
 
 CONNECT_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 50
@@ -31,7 +32,7 @@ def open_redis(url: str) -> Redis:
             **options,
         )
     except ValueError as error:
-        raise RedisUnusable(f"WAYPOST_REDIS_URL is not an address: {error}") from error
+        raise RedisUnusable(f"cannot use WAYPOST_REDIS_URL: {NO_ADDRESS}") from error
     return client
 
 

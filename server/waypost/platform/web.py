@@ -149,14 +149,21 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
-def authentication(authenticate: Authenticate) -> Middleware:
-    """Sign in who asks for a row of the route table that is not public, and see that it lets their role in."""
+def authentication(authenticate: Authenticate, refused: Callable[[web.Request], Awaitable[None]]) -> Middleware:
+    """Sign in who asks for a row of the route table that is not public, and see that it lets their role in.
+
+    ``refused``: told of each token that is not good, before the refusal goes out; may raise what goes out instead.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         row = row_of(request)
         if row is not None and not row.public:
-            principal = await authenticate(bearer(request))
+            try:
+                principal = await authenticate(bearer(request))
+            except errors.Unauthenticated:
+                await refused(request)
+                raise
             check_role(row, principal)
             request[PRINCIPAL] = principal
         return await handler(request)

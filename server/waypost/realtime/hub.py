@@ -153,7 +153,10 @@ class Hub:
         for sid, principal in list(self.principals.items()):
             if wanted(principal):
                 log.info("socket_cut", reason="no longer who connected")
-                await self.sio.disconnect(sid)
+                try:
+                    await self.sio.disconnect(sid)
+                except Exception:  # noqa: BLE001 - one odd connection must not keep the others from being cut
+                    log.exception("cut_failed")
 
     async def close(self) -> None:
         """End every connection."""

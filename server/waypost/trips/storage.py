@@ -29,18 +29,22 @@ FIND = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.org_id = $1"
 FIND_RECEIVED = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.destination_org_id = $1"
 LOCK = "SELECT status, driver_id, version FROM trips WHERE org_id = $1 AND id = $2 FOR UPDATE"
 
-# Two index scans, each in order, then merged: an OR over both columns would read every trip of either.
-LIST = f"""
-SELECT {COLUMNS}
- WHERE t.id IN (
-    (SELECT id FROM trips WHERE org_id = $1 AND ($2::text IS NULL OR status = $2)
-        AND ($3::uuid IS NULL OR driver_id = $3) AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5)
+# Each branch is a scan of an index in its order, ended by its limit; an OR over both columns would read every trip of
+# either. A statement for each filter: one for all of them ("$4 IS NULL OR …") cannot use the filter's index.
+_PAGE = """
+SELECT {columns}
+ WHERE (t.org_id, t.id) IN (
+    (SELECT org_id, id FROM trips WHERE org_id = $1 AND id < $2 {own} ORDER BY id DESC LIMIT $3)
     UNION ALL
-    (SELECT id FROM trips WHERE destination_org_id = $1 AND ($2::text IS NULL OR status = $2) AND $3::uuid IS NULL
-        AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5))
-   AND (t.org_id = $1 OR t.destination_org_id = $1)
- ORDER BY t.id DESC LIMIT $5
-"""  # noqa: S608
+    (SELECT org_id, id FROM trips WHERE destination_org_id = $1 AND id < $2 {received} ORDER BY id DESC LIMIT $3))
+ ORDER BY t.id DESC LIMIT $3
+"""
+LIST = _PAGE.format(columns=COLUMNS, own="", received="")
+LIST_BY_STATUS = _PAGE.format(columns=COLUMNS, own="AND status = $4", received="AND status = $4")
+# A receiver sees no driver, so asking for one asks for own trips.
+LIST_BY_DRIVER = _PAGE.format(columns=COLUMNS, own="AND driver_id = $4", received="AND false")
+LIST_BY_BOTH = _PAGE.format(columns=COLUMNS, own="AND driver_id = $4 AND status = $5", received="AND false")
+LAST_ID = UUID(int=2**128 - 1)
 
 ADD = """
 INSERT INTO trips (org_id, id, reference, destination_org_id, driver_id, truck_id, customer_id, origin, destination,
@@ -92,7 +96,15 @@ async def lock(conn: Connection, org_id: UUID, trip_id: UUID) -> tuple[Status, U
 
 async def list_trips(conn: Connection, org_id: UUID, wanted: Filter, after: UUID | None, limit: int) -> list[Trip]:
     """Own and received trips, newest first, ``limit + 1`` of them."""
-    rows = await conn.fetch(LIST, org_id, wanted.status, wanted.driver_id, after, limit + 1)
+    arguments: list[object] = []
+    statement = LIST
+    if wanted.driver_id is not None:
+        statement, arguments = LIST_BY_DRIVER, [wanted.driver_id]
+        if wanted.status is not None:
+            statement, arguments = LIST_BY_BOTH, [wanted.driver_id, wanted.status]
+    elif wanted.status is not None:
+        statement, arguments = LIST_BY_STATUS, [wanted.status]
+    rows = await conn.fetch(statement, org_id, after or LAST_ID, limit + 1, *arguments)
     return [_trip(row) for row in rows]
 
 
