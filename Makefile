@@ -15,14 +15,14 @@ run: $(VENV)/.run web ## start everything with a demo; options: make run ARGS="-
 	@$(BIN)/waypost up --demo $(ARGS)
 
 test: $(VENV)/.dev web $(VENV)/.js ## every test (browser tests where there is a Chromium); ARGS go to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 test-long: $(VENV)/.dev web $(VENV)/.js ## the same with the long forms of storms, races and soaks
 	@$(BIN)/pytest -m "long or not long" $(ARGS)
 
 test-pooler: $(VENV)/.dev ## the integration tests with a PgBouncer in transaction mode between, where there is one
 	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer > /dev/null || { echo "no pgbouncer here: left out"; exit 0; }; \
-	  $(BIN)/pytest -q --pooler tests/integration $(ARGS)
+	  $(BIN)/pytest -q -n auto --dist worksteal --pooler tests/integration $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, imports, unit tests: within a minute
 	@$(BIN)/ruff format --check --quiet .
