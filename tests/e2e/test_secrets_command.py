@@ -1,4 +1,4 @@
-"""``waypost secrets`` as its operator uses it: a new key before the old one, everything sealed anew, the old key dropped."""
+"""``waypost secrets`` as its operator uses it: a new key first, everything sealed anew, the old key dropped."""
 
 from __future__ import annotations
 
