@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from tests.e2e.commands import (
@@ -426,3 +427,14 @@ async def test_serve_needs_no_database_to_say_that_its_port_is_no_port():
             assert await command.ended() == 2
             assert "Traceback" not in command.complaint
     assert free_port() > 0
+
+
+async def test_a_very_long_request_line_gets_a_problem_like_any_other(servers: Servers):
+    name = await servers.create_database()
+    port = free_port()
+    settings = clean_environment(servers.environment(name) | {"WAYPOST_PORT": str(port)})
+    async with running("serve", env=settings) as server, aiohttp.ClientSession() as session:
+        await server.says(re.compile("listening"))
+        url = f"http://127.0.0.1:{port}/api/v1/auth/login?x={'a' * 60_000}"
+        async with session.post(url, json={}) as answer:
+            assert (answer.status, answer.content_type) == (400, "application/problem+json")
