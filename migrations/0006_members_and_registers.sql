@@ -50,6 +50,11 @@ CREATE TABLE invitations (
     CHECK ((phone IS NULL) <> (email IS NULL))
 );
 CREATE INDEX invitations_open ON invitations (org_id, id) WHERE accepted_at IS NULL AND withdrawn_at IS NULL;
+-- One waits at an address, and no second.
+CREATE UNIQUE INDEX invitations_to_phone ON invitations (org_id, phone)
+    WHERE accepted_at IS NULL AND withdrawn_at IS NULL AND phone IS NOT NULL;
+CREATE UNIQUE INDEX invitations_to_email ON invitations (org_id, email)
+    WHERE accepted_at IS NULL AND withdrawn_at IS NULL AND email IS NOT NULL;
 CREATE INDEX invitations_age ON invitations (expires_at);
 
 ALTER TABLE memberships ADD COLUMN version integer NOT NULL DEFAULT 1;

@@ -83,6 +83,9 @@ CREATE INDEX deliveries_due_bulk ON deliveries (due_at) WHERE state = 'pending' 
 CREATE INDEX deliveries_leases ON deliveries (lease_until) WHERE state = 'sending';
 CREATE INDEX deliveries_doubts ON deliveries (due_at) WHERE state = 'in_doubt';
 CREATE INDEX deliveries_console ON deliveries (id) WHERE channel = 'console';
+-- Few among many: retention asks which notifications have one, and the operator how many there are.
+CREATE INDEX deliveries_unsettled ON deliveries (org_id, notification_id, state)
+    WHERE state IN ('pending', 'sending', 'in_doubt', 'dead');
 CREATE INDEX deliveries_state ON deliveries (org_id, state, notification_id);
 
 CREATE TABLE attempts (
@@ -112,6 +115,7 @@ CREATE POLICY own ON attempts USING (org_id = (SELECT waypost_current_org()));
 GRANT SELECT, INSERT ON outbox TO waypost_app;
 GRANT SELECT ON notifications, attempts TO waypost_app;
 GRANT SELECT, UPDATE ON deliveries TO waypost_app;
+GRANT UPDATE (valid_until) ON notifications TO waypost_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox, notifications, deliveries, attempts TO waypost_system;
 
 -- Which processes are at work, of the whole installation: one of the tables without an organisation.

@@ -61,6 +61,7 @@ CREATE TABLE scheduled_runs (
     name        text NOT NULL,
     due_at      timestamptz NOT NULL,
     attempt     integer NOT NULL DEFAULT 0,
+    tries       integer NOT NULL DEFAULT 0,  -- claims, without those whose worker was asked to stop
     lease_until timestamptz,
     outcome     text CHECK (outcome IN ('done', 'skipped', 'failed')),
     detail      text,
@@ -108,12 +109,14 @@ $$;
 REVOKE EXECUTE ON FUNCTION waypost_drop_fix_partition(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION waypost_drop_fix_partition(timestamptz) TO waypost_system;
 
--- The server's own analyser never looks at a partitioned table as a whole.
+-- The server's own analyser looks at each week, but never at the table of all weeks. From PostgreSQL 18 on that can be
+-- asked for alone: a sample, and no week is locked against its making; before, every week is looked at too.
 CREATE FUNCTION waypost_analyse() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '1s'
     AS $$
 BEGIN
-    ANALYZE fixes;
+    EXECUTE 'ANALYZE ' || CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 'ONLY ' ELSE '' END
+        || 'fixes';
 END
 $$;
 REVOKE EXECUTE ON FUNCTION waypost_analyse() FROM PUBLIC;

@@ -16,8 +16,8 @@ from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
 from waypost.jobs.http import JobRoutes
+from waypost.notifications.addresses import ChannelName
 from waypost.notifications.dev_page import DevOutbox
-from waypost.notifications.domain import ChannelName
 from waypost.notifications.http import NotificationRoutes, TripLookup
 from waypost.platform.addresses import Proxies, addresses
 from waypost.platform.caching import caching

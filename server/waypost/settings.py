@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from waypost.kernel.errors import AppError
 from waypost.kernel.principal import Role
+from waypost.notifications.addresses import ChannelName, is_address
 
 PREFIX = "WAYPOST_"
 # Read elsewhere: by the replay command (a client, not the server) and by the tests.
@@ -46,7 +47,7 @@ def _only_here_in_the_clear(value: str, info: ValidationInfo) -> str:
 def _an_address(value: str | None, info: ValidationInfo) -> str | None:
     if value is None and info.data.get("smtp_host") is not None:
         raise ValueError("with WAYPOST_SMTP_HOST an address that e-mail comes from is needed")
-    if value is not None and not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", value):
+    if value is not None and not is_address(ChannelName.EMAIL, value):
         raise ValueError("an e-mail address, such as notices@example.com")
     return value
 
@@ -164,7 +165,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=5000, description="Positions of a fleet that come within this time leave as one event.")
     ] = 50
     revocation_poll_s: Annotated[
-        float, Field(ge=0.1, le=4, description="How often a node asks which devices were withdrawn, seconds.")
+        float, Field(ge=0.1, le=2.5, description="How often a node asks which devices were withdrawn, seconds.")
     ] = 2.0
     job_lease_s: Annotated[
         float, Field(ge=1, le=3600, description="A worker that says nothing for so long has lost its job, seconds.")

@@ -32,8 +32,9 @@ from waypost.jobs.runner import Runner
 from waypost.jobs.service import Jobs
 from waypost.kernel.clock import Clock, SystemClock
 from waypost.kernel.remembered import Remembered
+from waypost.notifications.addresses import ChannelName, Contact
 from waypost.notifications.deliveries import Deliveries
-from waypost.notifications.domain import ChannelName, Contact, Pace
+from waypost.notifications.domain import Pace
 from waypost.notifications.kinds import TRIP_COMPLETED, TRIP_STARTED
 from waypost.notifications.ports import Channel, Checkpoint, pass_on
 from waypost.notifications.relay import Relay
@@ -125,7 +126,7 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
     )
     orgs: Kind[OrgSettings] = Kind("rules", OrgSettings, settings.cache_rules_s, settings.cache_rules)
     rules = Rules(database, cache, orgs, also=(customers,))
-    book = ContactBook(cache, customers)
+    book = ContactBook(database, cache, customers)
     devices = Devices(database, clock, Remembered(clock), Guesses(clock))
     access_tokens = tokens.AccessTokens(tokens.signing_key(need.signing_key))
     terms = Terms(

@@ -216,7 +216,6 @@ async def test_changed_settings_and_a_changed_customer_are_seen_on_the_other_nod
     services: Services, environment: dict[str, str]
 ):
     from tests.factories import organisation
-    from waypost.platform.database import SYSTEM
     from waypost.settings import Settings
     from waypost.wiring import open_services
 
@@ -225,8 +224,7 @@ async def test_changed_settings_and_a_changed_customer_are_seen_on_the_other_nod
     async with open_services(Settings.from_env(environment)) as other:
 
         async def told() -> tuple[str, str | None, str]:
-            async with other.database.transaction(SYSTEM) as conn:
-                contact = await other.book.find(conn, org.org_id, customer)
+            contact = await other.book.find(org.org_id, customer)
             assert contact is not None
             return (await other.rules.of(org.org_id)).time_zone, contact.email, contact.business
 

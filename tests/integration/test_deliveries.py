@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +16,11 @@ from tests.fakes.mail import SENDER, Fault
 from tests.notices import ALL_DUE, LEASE_OUT, World, telling
 from tests.servers import Servers
 from tests.waiting import until
+from waypost.kernel.clock import SystemClock
 from waypost.kernel.errors import Unavailable
-from waypost.notifications.domain import Message, Outcome
+from waypost.notifications.domain import Message
+from waypost.notifications.render import TEMPLATES, renderer
+from waypost.notifications.states import Outcome, OutcomeKind
 from waypost.platform.database import Connection
 from waypost.trips.domain import Move
 
@@ -27,13 +33,19 @@ async def world(environment: dict[str, str]) -> AsyncIterator[World]:
         yield opened
 
 
-async def test_a_started_and_a_completed_trip_tell_its_customer(world: World):
-    customer = await world.customer("Chipo Dube", email="chipo@example.com")
-    trip = await world.trip(customer, reference="JD-0042")
-    await world.services.trips.move(world.org.owner, trip.id, Move.COMPLETE)
+async def everything(world: World) -> None:
+    """Keep all promises, and try all deliveries that are due."""
     await world.relay.expand()
     for row in await world.rows():
         await world.attempt(row["id"])
+
+
+async def test_a_started_and_a_completed_trip_tell_its_customer(world: World):
+    customer = await world.customer("Chipo Dube", email="chipo@example.com")
+    trip = await world.trip(customer, reference="JD-0042")
+    await everything(world)
+    await world.services.trips.move(world.org.owner, trip.id, Move.COMPLETE)
+    await everything(world)
     assert [mail.message["Subject"] for mail in world.mail.accepted] == [
         "Harare Haulage: your delivery is on its way",
         "Harare Haulage: your delivery has arrived",
@@ -161,6 +173,38 @@ async def test_what_is_in_doubt_is_repeated_with_the_same_message_id_and_the_sam
     assert (await world.row(delivery))["state"] == "sent"
 
 
+async def test_a_repeat_says_the_same_words_though_the_template_has_changed_meanwhile(world: World, tmp_path: Path):
+    world.mail.faults.append(Fault.ACCEPT_THEN_DROP)
+    delivery = await world.told()
+    await world.attempt(delivery)
+    shutil.copytree(TEMPLATES, tmp_path / "new")
+    (tmp_path / "new/trip_started/en.txt").write_text("Quite another subject\n\nAnd another text.\n")
+    await world.query(ALL_DUE)
+    await world.relay.sweep()
+    await replace(world.deliveries, renderer=renderer(tmp_path / "new")).attempt(world.org.org_id, delivery)
+    first, second = world.mail.accepted
+    assert first.message["Subject"] == second.message["Subject"]
+    assert [part.get_content() for part in first.message.iter_parts()] == [
+        part.get_content() for part in second.message.iter_parts()
+    ]
+    world.mail.faults.append(Fault.NEVER)
+    other = await world.told()
+    await world.attempt(other)
+    await world.services.notifications.replay(world.org.owner, other, "the template was at fault")
+    await replace(world.deliveries, renderer=renderer(tmp_path / "new")).attempt(world.org.org_id, other)
+    assert world.mail.accepted[-1].message["Subject"] == "Quite another subject"  # the first surely did not go out
+
+
+async def test_what_is_in_doubt_on_a_channel_that_may_not_repeat_waits_for_a_person(world: World):
+    world.mail.faults.append(Fault.ACCEPT_THEN_DROP)
+    delivery = await world.told()
+    await world.attempt(delivery)
+    await world.query("UPDATE deliveries SET channel = 'sms' WHERE id = $1", delivery)
+    await world.query(ALL_DUE)
+    await world.relay.sweep()
+    assert (await world.row(delivery))["state"] == "in_doubt"
+
+
 async def test_what_is_in_doubt_after_its_last_try_waits_for_a_person(world: World):
     world.mail.faults.extend([Fault.ACCEPT_THEN_DROP] * 9)
     delivery = await world.told()
@@ -170,6 +214,56 @@ async def test_what_is_in_doubt_after_its_last_try_waits_for_a_person(world: Wor
         await world.attempt(delivery)
     row = await world.row(delivery)
     assert (row["state"], row["attempt"], row["budget"]) == ("in_doubt", 8, 8)
+
+
+@asynccontextmanager
+async def latin_server(taken: list[bytes]) -> AsyncIterator[int]:
+    """A mail server that answers in Latin-1, as old ones do; its port."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example\r\n")
+        while line := await reader.readline():
+            if line.upper().startswith(b"DATA"):
+                writer.write(b"354 go on\r\n")
+                taken.append(await reader.readuntil(b"\r\n.\r\n"))
+                writer.write(b"250 2.0.0 Accept\xe9 \x00 queued as 1\r\n")
+            elif line.upper().startswith(b"QUIT"):
+                writer.write(b"221 bye\r\n")
+                break
+            else:
+                writer.write(b"250 ok\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_mail_server_that_answers_in_latin_1_has_taken_the_mail_once(world: World):
+    taken: list[bytes] = []
+    async with latin_server(taken) as port:
+        there = world.with_settings(smtp_port=port)
+        delivery = await there.told()
+        for _ in range(3):
+            await there.attempt(delivery)
+            await there.query(LEASE_OUT)
+            await there.query(ALL_DUE)
+            await there.relay.sweep()
+    row = await world.row(delivery)
+    assert (row["state"], row["provider_ref"], len(taken)) == ("sent", "2.0.0 Accept?   queued as 1", 1)
+
+
+async def test_a_reference_that_cannot_be_written_does_not_hide_that_it_was_taken(world: World):
+    class Odd:
+        provider = "odd"
+
+        async def send(self, message: Message) -> Outcome:
+            return Outcome(OutcomeKind.ACCEPTED, reference="not \udce9 text")
+
+    delivery = await world.told()
+    await replace(world.deliveries, channels={"email": Odd()}).attempt(world.org.org_id, delivery)
+    row = await world.row(delivery)
+    assert (row["state"], row["provider_ref"]) == ("sent", None)
 
 
 class Holding:
@@ -277,6 +371,99 @@ async def test_a_notice_is_not_sent_to_a_customer_whose_trip_it_is_no_more(world
     (row,) = await world.rows()
     await world.attempt(row["id"])
     assert (await world.row(row["id"]))["reason"] == "customer_changed"
+
+
+async def test_that_it_is_on_its_way_is_not_said_once_it_has_arrived(world: World):
+    trip = await world.trip(await world.customer())
+    await world.services.trips.move(world.org.owner, trip.id, Move.COMPLETE)
+    await everything(world)
+    assert [mail.message["Subject"] for mail in world.mail.accepted] == ["Harare Haulage: your delivery has arrived"]
+    assert [(row["state"], row["reason"]) for row in await world.rows()] == [
+        ("cancelled", "trip_completed"),
+        ("sent", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        ("UPDATE notifications SET valid_until = now() - interval '1 minute'", "valid_until"),
+        ("UPDATE trips SET status = 'cancelled', cancelled_at = now()", "trip_cancelled"),
+    ],
+)
+async def test_what_may_have_been_sent_is_never_called_expired_or_cancelled(world: World, spoil: str, reason: str):
+    world.mail.faults.append(Fault.ACCEPT_THEN_DROP)
+    delivery = await world.told()
+    await world.attempt(delivery)
+    await world.query(spoil)
+    await world.query(ALL_DUE)
+    for _ in range(3):  # it does not go round and round either
+        await world.relay.sweep()
+        await world.attempt(delivery)
+    row = await world.row(delivery)
+    assert (row["state"], row["reason"], row["attempt"], len(world.mail.accepted)) == ("in_doubt", reason, 1, 1)
+
+
+@pytest.mark.parametrize(("fault", "attempts"), [(Fault.NOT_NOW, 8), (Fault.NEVER, 2)])
+async def test_what_may_have_been_sent_is_never_called_dead_or_refused(world: World, fault: Fault, attempts: int):
+    world.mail.faults.extend([Fault.ACCEPT_THEN_DROP, *[fault] * 8])
+    delivery = await world.told()
+    await world.attempt(delivery)
+    await world.query(ALL_DUE)
+    await world.relay.sweep()
+    for _ in range(7):
+        await world.attempt(delivery)
+        await world.query("UPDATE deliveries SET due_at = now() WHERE state = 'pending'")
+    row = await world.row(delivery)
+    assert (row["state"], row["reason"], row["attempt"]) == ("in_doubt", "smtp_data", attempts)
+    again = await world.services.notifications.resolve(world.org.owner, delivery, "not in their log", send_again=True)
+    assert again.state == "pending"
+    world.mail.faults.clear()
+    await world.attempt(delivery)
+    assert (await world.row(delivery))["state"] == "sent"
+
+
+@pytest.mark.parametrize(("fault", "state"), [(Fault.NEVER, "failed"), (Fault.ACCEPT_THEN_DROP, "in_doubt")])
+async def test_what_a_person_sends_again_after_its_time_does_go_out(world: World, fault: Fault, state: str):
+    world.mail.faults.append(fault)
+    delivery = await world.told()
+    await world.attempt(delivery)
+    assert (await world.row(delivery))["state"] == state
+    await world.query("UPDATE notifications SET valid_until = now() - interval '1 minute'")
+    notifications, owner = world.services.notifications, world.org.owner
+    if state == "failed":
+        await notifications.replay(owner, delivery, "they said they had nothing")
+    else:
+        await notifications.resolve(owner, delivery, "they said they had nothing", send_again=True)
+    await world.attempt(delivery)
+    assert (await world.row(delivery))["state"] == "sent"
+    (valid,) = await world.query("SELECT valid_until - now() AS left FROM notifications")
+    assert timedelta(hours=5) < valid["left"] < timedelta(hours=7)
+
+
+@pytest.mark.parametrize(
+    "newer",
+    ["UPDATE notifications SET kind = 'trip_near'", "UPDATE deliveries SET channel = 'sms'"],
+)
+async def test_what_a_newer_version_has_made_is_left_to_a_newer_worker(world: World, newer: str):
+    delivery = await world.told()
+    await world.query(newer)
+    await world.attempt(delivery)
+    row = await world.row(delivery)
+    assert (row["state"], row["reason"], row["attempt"], await world.attempts()) == ("pending", None, 0, [])
+
+
+class Behind(SystemClock):
+    """A machine whose clock is a little late."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(seconds=2)
+
+
+async def test_a_worker_whose_clock_is_a_little_behind_sends_what_the_relay_found_due(world: World):
+    delivery = await world.told()
+    await replace(world.deliveries, clock=Behind()).attempt(world.org.org_id, delivery)
+    assert (await world.row(delivery))["state"] == "sent"
 
 
 async def test_the_guard_is_asked_inside_the_transaction_that_claims(world: World):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.notices import ALL_DUE, LEASE_OUT, World, telling
 from tests.servers import Servers
 from waypost.kernel.errors import Conflict
-from waypost.notifications import domain, storage
-from waypost.notifications.domain import MAX_ATTEMPTS, Outcome, OutcomeKind, after_attempt
+from waypost.notifications import storage
+from waypost.notifications.states import MAX_ATTEMPTS, Event, Outcome, OutcomeKind, after_attempt
 from waypost.platform.database import SYSTEM
 
 OUTCOMES = [OutcomeKind.ACCEPTED, OutcomeKind.NOT_SENT, OutcomeKind.REFUSED, OutcomeKind.UNKNOWN]
@@ -42,11 +42,12 @@ class Model:
     lease_out: bool = False
     guarded: bool = False
     claims: list[int] = field(default_factory=list)
+    unknown: set[int] = field(default_factory=set)  # attempts of which nobody knows what became
 
     def claim(self) -> None:
         if self.state == "pending" and self.due:
             if self.guarded:
-                self.state = "cancelled"
+                self.state, self.due = ("in_doubt", False) if self.unknown else ("cancelled", True)
             else:
                 self.state, self.attempt, self.lease_out = "sending", self.attempt + 1, False
                 self.claims.append(self.budget)
@@ -58,12 +59,16 @@ class Model:
             self.state = "dead"
         else:
             self.state = {"accepted": "sent", "not_sent": "pending", "refused": "failed", "unknown": "in_doubt"}[kind]
+        self.unknown = self.unknown - {attempt} | ({attempt} if kind is OutcomeKind.UNKNOWN else set())
+        if self.unknown - {attempt} and self.state in ("dead", "failed"):
+            self.state = "in_doubt"
         if self.state in ("pending", "in_doubt"):
             self.due = False
 
     def sweep(self) -> None:
         if self.state == "sending" and self.lease_out:
             self.state, self.due = "in_doubt", False
+            self.unknown.add(self.attempt)
         elif self.state == "in_doubt" and self.due and self.attempt < self.budget:
             self.state = "pending"
 
@@ -84,6 +89,7 @@ class Run:
     world: World
     delivery: UUID
     model: Model = field(default_factory=Model)
+    doubted: dict[int, bool] = field(default_factory=dict)
 
     async def step(self, step: tuple[Any, ...]) -> None:
         parts = [step] if step[0] == "finish" else [(name,) for name in step]
@@ -110,10 +116,13 @@ class Run:
             if (due := await storage.lock_due(conn, org_id, self.delivery, now)) is None:
                 return
             if self.model.guarded:
-                await storage.give_up(conn, due, domain.Event.GUARDED, "model", now)
+                event = Event.DOUBT_STAYS if due.doubted else Event.GUARDED
+                await storage.give_up(conn, due, event, "model", now)
             else:
                 text = deliveries.renderer.render(due.kind, due.locale, due.facts)
-                await storage.claim(conn, due, text, provider="model", lease_s=60, now=now)
+                attempt = await storage.claim(conn, due, text, provider="model", lease_s=60, now=now)
+                assert attempt is not None
+                self.doubted[attempt] = due.doubted
 
     async def finish(self, kind: OutcomeKind, late_by: int) -> None:
         attempt = max(0, self.model.attempt - late_by)
@@ -124,7 +133,7 @@ class Run:
         now = self.world.services.clock.now()
         tried = attempt - (budget - MAX_ATTEMPTS)
         outcome = Outcome(kind, "model")
-        verdict = after_attempt(outcome, tried=tried, now=now, base_s=30, jitter=0)
+        verdict = after_attempt(outcome, tried=tried, now=now, base_s=30, jitter=0, doubted=self.doubted[attempt])
         async with self.world.services.database.transaction(SYSTEM) as conn:
             await storage.settle(conn, self.world.org.org_id, self.delivery, attempt, verdict, outcome, now)
 

@@ -29,10 +29,11 @@ from waypost.jobs.domain import (
     Step,
     TooManyJobs,
 )
+from waypost.jobs import storage
 from waypost.jobs.ports import JobRules
 from waypost.jobs.runner import Runner
 from waypost.jobs.service import Jobs
-from waypost.jobs.storage import Wake
+from waypost.jobs.storage import Chunk, Wake
 from waypost.jobs.upkeep import JobUpkeep
 from waypost.kernel.errors import Denied, Invalid
 from waypost.kernel.principal import Role
@@ -167,6 +168,97 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more(world: World):
     done = await world.look(job)
     assert (done.state, done.attempt, done.next_chunk) == (State.DONE, 2, NUMBERS)
     assert await world.text(job) == ALL_NUMBERS
+
+
+async def test_a_worker_that_was_overtaken_keeps_no_chunk_though_the_other_has_kept_none_yet(world: World):
+    job = await world.ask()
+    claimed, go_on = asyncio.Event(), asyncio.Event()
+    others: list[asyncio.Task[None]] = []
+
+    class Waiting(Numbers):
+        async def step(self, conn: Connection, org_id: UUID, plan: Plan, cursor: object | None) -> Step:
+            claimed.set()
+            await go_on.wait()
+            return await super().step(conn, org_id, plan, cursor)
+
+    class Overtaken(Numbers):
+        async def step(self, conn: Connection, org_id: UUID, plan: Plan, cursor: object | None) -> Step:
+            if cursor == NUMBERS // 2 and not others:
+                await world.forget_lease(job)
+                other = replace(world.worker(), kinds={"export.numbers": Waiting()})
+                others.append(asyncio.create_task(other.run(job.org_id, job.id)))
+                await claimed.wait()
+            return await super().step(conn, org_id, plan, cursor)
+
+    await replace(world.worker(), kinds={"export.numbers": Overtaken()}).run(job.org_id, job.id)
+    held = await world.look(job)
+    assert (held.state, held.attempt, held.rows_done, await world.chunks(job)) == (State.RUNNING, 2, 5, 5)
+    go_on.set()
+    await others[0]
+    assert await world.text(job) == ALL_NUMBERS
+
+
+async def test_nothing_that_a_worker_writes_counts_once_another_has_claimed_its_job(world: World):
+    job = await world.ask()
+    database, now, lease = world.services.database, world.services.clock.now(), timedelta(seconds=60)
+    async with database.transaction(job.org_id) as conn:
+        first = await storage.claim(conn, job.org_id, job.id, ["export.numbers"], lease, now)
+    await world.forget_lease(job)
+    async with database.transaction(job.org_id) as conn:
+        second = await storage.claim(conn, job.org_id, job.id, ["export.numbers"], lease, now)
+        assert first is not None
+        assert second is not None
+        assert not await storage.keep_step(conn, replace(first, cursor=1), Chunk(0, 1, b"x"), 1, lease)
+        assert not await storage.hold(conn, first, lease)
+        assert not await storage.finish(conn, first, b"x", now, now)
+        assert not await storage.give_up(conn, first, State.FAILED, now, error="x")
+        await storage.let_go(conn, first, None)
+        assert await storage.finish(conn, second, b"x", now, now)  # it was still the second's
+
+
+async def test_a_job_of_a_kind_that_only_a_newer_version_knows_is_left_to_a_newer_worker(world: World):
+    job = await world.ask()
+    for _ in range(MAX_TRIES + 1):
+        await replace(world.worker(), kinds={"export.others": Numbers()}).run(job.org_id, job.id)
+    left = await world.look(job)
+    assert (left.state, left.attempt, left.tries) == (State.QUEUED, 0, 0)
+    await world.worker().run(job.org_id, job.id)
+    assert await world.text(job) == ALL_NUMBERS
+
+
+async def test_being_stopped_in_the_middle_is_no_failure_of_the_job(world: World):
+    job = await world.ask()
+    for n in range(MAX_TRIES + 2):
+        asked = asyncio.Event()
+
+        class Endless(Numbers):
+            async def step(self, conn: Connection, org_id: UUID, plan: Plan, cursor: object | None) -> Step:
+                self.asked.set()
+                await asyncio.Event().wait()
+                raise AssertionError
+
+            def __init__(self, asked: asyncio.Event) -> None:
+                super().__init__()
+                self.asked = asked
+
+        working = asyncio.create_task(
+            replace(world.worker(), kinds={"export.numbers": Endless(asked)}).run(job.org_id, job.id)
+        )
+        await asked.wait()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        assert ((await world.look(job)).attempt, (await world.look(job)).tries) == (n + 1, 0)
+    await world.worker().run(job.org_id, job.id)
+    assert await world.text(job) == ALL_NUMBERS
+
+
+async def test_a_call_of_the_queue_ends_quietly_while_the_database_is_away(world: World):
+    job = await world.ask()
+    away = await open_database(world.services.settings.database_url.get_secret_value())  # type: ignore[union-attr]
+    await away.close()
+    runner = replace(world.worker(), database=replace(away, pool=Closed()))  # type: ignore[arg-type]
+    await run_job({"job_runner": runner}, str(job.org_id), str(job.id))
+    assert (await world.look(job)).state is State.QUEUED
 
 
 async def test_a_job_that_fails_waits_and_goes_on_from_its_last_chunk(world: World):

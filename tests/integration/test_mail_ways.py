@@ -11,7 +11,9 @@ from aiosmtpd.smtp import AuthResult
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.mail import SENDER, mail_server, self_signed
-from waypost.notifications.domain import ChannelName, Message, Outcome, OutcomeKind, Text
+from waypost.notifications.addresses import ChannelName
+from waypost.notifications.domain import Message, Text
+from waypost.notifications.states import Outcome, OutcomeKind
 from waypost.settings import BadSettings, Settings
 from waypost_workers.channels.email import Email, MailServer
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from arq.constants import job_key_prefix
@@ -13,6 +15,10 @@ from tests.notices import World, telling
 from tests.servers import Servers
 from tests.waiting import until
 from waypost.notifications import outbox
+from waypost.notifications.addresses import Contact
+from waypost.notifications.relay import POKES_AT_ONCE
+from waypost.notifications.service import outbox_waits_s
+from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM
 from waypost.settings import Settings
@@ -89,6 +95,52 @@ async def test_a_row_that_cannot_be_kept_is_put_off_and_holds_up_no_other(world:
     assert [row["tries"] for row in await world.query("SELECT tries FROM outbox WHERE processed_at IS NULL")] == [2, 2]
 
 
+async def test_a_row_that_fails_in_the_database_is_put_off_and_holds_up_no_other(world: World, servers: Servers):
+    (name,) = await world.query("SELECT current_database() AS name")
+    superuser = await servers.stack.postgres.connect(name["name"])
+    try:
+        await superuser.execute("ALTER TABLE notifications ADD CHECK (recipient <> 'Nobody')")
+    finally:
+        await superuser.close()
+    for who in ("Chipo", "Nobody", "Rudo"):
+        await world.trip(await world.customer(who))
+    assert await world.relay.expand() == 3
+    told = await world.query("SELECT recipient FROM notifications ORDER BY recipient")
+    assert [row["recipient"] for row in told] == ["Chipo", "Rudo"]
+    (left,) = await world.query("SELECT trouble, tries FROM outbox WHERE processed_at IS NULL")
+    assert (left["trouble"], left["tries"]) == ("CheckViolationError", 1)
+
+
+async def test_a_promise_that_cannot_be_kept_is_counted_and_ages_though_it_is_put_off(world: World):
+    clock, org_id = world.services.clock, world.org.org_id
+    async with world.services.database.transaction(org_id) as conn:
+        await outbox.add(conn, org_id, kind="of a newer version", key="a", payload={}, clock=clock)
+    await world.relay.expand()
+    await world.query("UPDATE outbox SET created_at = now() - interval '10 minutes'")
+    trouble = await NotificationUpkeep(world.services.database, clock).trouble()
+    assert (trouble.put_off, trouble.outbox_s > 590) == (1, True)
+    async with world.services.database.transaction(SYSTEM) as conn:
+        assert await outbox_waits_s(conn) > 590
+
+
+async def test_customers_are_looked_up_while_no_transaction_is_open(world: World):
+    """Who looks them up may ask Redis; a Redis that hangs must not hold the database's connections and locks."""
+    open_now: list[int] = []
+
+    async def look(org_id: UUID, customer_id: UUID) -> Contact | None:
+        (row,) = await world.query(
+            "SELECT count(*) AS n FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+        )
+        open_now.append(row["n"])
+        return await world.services.book.find(org_id, customer_id)
+
+    await world.trip(await world.customer())
+    assert await replace(world.relay, contacts=look).expand() == 1
+    assert open_now == [0]
+    assert [row["state"] for row in await world.rows()] == ["pending"]
+
+
 async def test_a_job_carries_ids_and_nothing_else(world: World):
     async with relay_loop(world) as loop:
         delivery = await world.told()
@@ -135,6 +187,28 @@ async def test_urgent_deliveries_go_out_before_bulk_ones_that_waited_longer(worl
     pokes = await world.relay.due()
     assert pokes[0].id == rows[2]["id"]
     assert [str(poke.queue) for poke in pokes] == ["urgent", "bulk", "bulk"]
+
+
+async def test_bulk_deliveries_get_their_share_however_many_urgent_ones_are_due(world: World):
+    first = await world.told()
+    await world.query(MANY, 600)
+    await world.query("UPDATE deliveries SET queue = 'bulk', due_at = now() WHERE id = $1", first)
+    pokes = await world.relay.due()
+    assert len(pokes) == POKES_AT_ONCE
+    assert [poke.id for poke in pokes if poke.queue == "bulk"] == [first]
+
+
+MANY = """
+WITH n AS (
+    INSERT INTO notifications (org_id, id, kind, dedupe_key, customer_id, recipient, locale, subject_kind, subject_id,
+                               facts, valid_until, created_at)
+    SELECT org_id, gen_random_uuid(), kind, i::text, customer_id, '', 'en', 'trip', subject_id, '{}', now(), now()
+      FROM notifications, generate_series(1, $1) i RETURNING org_id, id)
+INSERT INTO deliveries (org_id, id, notification_id, channel, address, queue, state, budget, due_at, created_at,
+                        updated_at)
+SELECT org_id, gen_random_uuid(), id, 'email', 'x@example.com', 'urgent', 'pending', 8, now() - interval '1 hour', now(),
+       now() FROM n
+"""
 
 
 async def test_a_commit_wakes_the_relay_long_before_it_would_look_by_itself(world: World, servers: Servers):

@@ -322,6 +322,7 @@ async def test_what_ended_long_ago_is_forgotten_and_what_lives_stays(
             if day in (29, 57, 85):
                 token = (await later.sessions.refresh(token)).refresh_token
             gone[day] = await later.sessions.forget_old(timedelta(days=30), 100)
-    # The session that ended, the invitation of seven days, the first refresh token of thirty, then the other session.
-    assert gone == {0: 0, 29: 0, 31: 1, 38: 1, 57: 0, 85: 1, 200: 1}
+    # The session that ended with its token, the invitation of seven days, the first refresh token of thirty, then the
+    # other session with its three.
+    assert gone == {0: 0, 29: 0, 31: 2, 38: 1, 57: 0, 85: 1, 200: 4}
     assert [await count_of(services, table) for table in ("sessions", "refresh_tokens", "invitations")] == [0, 0, 0]

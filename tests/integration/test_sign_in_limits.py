@@ -13,7 +13,7 @@ from tests.factories import PASSWORD, Org
 from tests.fakes.clock import FakeClock
 from tests.integration.test_sockets import node
 from waypost.directory.devices import Devices
-from waypost.directory.guesses import AT_ONCE, LOOK_UPS_A_SECOND, Guesses, TooManyUnknown
+from waypost.directory.guesses import AT_ONCE, LOOK_UPS_A_SECOND, TURNS, Guesses, TooManyUnknown
 from waypost.identity.domain import TokenInvalid
 from waypost.identity.passwords import MAX_WAITING, SignInBusy
 from waypost.kernel.remembered import REMEMBER_S, Remembered
@@ -144,6 +144,21 @@ async def test_a_withdrawn_phone_that_goes_on_is_looked_up_once_in_a_while(devic
             with pytest.raises(TokenInvalid):
                 await devices.authenticate(token)
     assert devices.guesses.left == AT_ONCE - 1  # two look-ups, 31 s apart
+
+
+async def test_guesses_that_come_all_at_once_cost_no_more_look_ups_than_are_left(devices: Devices, clock: FakeClock):
+    devices.guesses.left, devices.guesses.counted_at = 4.0, clock.monotonic()
+    guesses = (devices.authenticate(guess()) for _ in range(300))
+    kinds = [type(outcome) for outcome in await asyncio.gather(*guesses, return_exceptions=True)]
+    assert (kinds.count(TokenInvalid), kinds.count(TooManyUnknown)) == (4, 296)
+
+
+async def test_phones_that_come_all_at_once_are_all_let_in(devices: Devices, org: Org):
+    """More of them than there are shares: what is found gives its share back before the next one's turn."""
+    phone = await org.phone(running=False)
+    devices.guesses.left = TURNS
+    answers = await asyncio.gather(*(devices.authenticate(phone.token) for _ in range(10 * TURNS)))
+    assert {answer.device_id for answer in answers} == {phone.device_id}
 
 
 async def test_what_is_no_device_token_by_its_form_is_not_looked_up(devices: Devices):

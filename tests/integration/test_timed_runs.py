@@ -19,7 +19,7 @@ from waypost.identity import audit
 from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.jobs.scheduler import HOUSE, MAX_ATTEMPTS, Place, Scheduler, SchedulerRules, Timed
 from waypost.jobs.timetable import Daily, Every
-from waypost.notifications.domain import State
+from waypost.notifications.states import State
 from waypost.platform.database import SYSTEM
 from waypost.tracking.upkeep import Upkeep
 from waypost.wiring import Services

@@ -45,6 +45,8 @@ def test_a_phone_number_is_international_or_none_at_all(text: str, number: str |
         ("a@example.com\nBcc: b@example.com", None),
         ("a\x7f@example.com", None),
         ("x" * 65 + "@example.com", None),
+        ("rüdo@example.com", None),
+        ("\u212aofi@example.com", None),
     ],
 )
 def test_an_e_mail_address_has_one_at_sign_and_no_space(text: str, address: str | None):

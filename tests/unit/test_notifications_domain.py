@@ -9,28 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.clock import NOON
-from waypost.notifications.domain import (
+from waypost.notifications.addresses import ChannelName, Contact, Planned, is_address, one_line, plan
+from waypost.notifications.kinds import KINDS
+from waypost.notifications.states import (
     MAX_ATTEMPTS,
+    NEVER,
     NEXT,
-    ChannelName,
-    Contact,
     Event,
     Outcome,
     OutcomeKind,
-    Planned,
     State,
     after_attempt,
-    is_address,
     moved_by,
-    one_line,
-    plan,
     wait_s,
 )
-from waypost.notifications.kinds import KINDS
 
 # The reference's table, section 3, written down once more and by hand.
 TABLE = {
-    "pending": {"guarded": "cancelled", "too_late": "expired", "unfit": "failed", "claim": "sending"},
+    "pending": {
+        "guarded": "cancelled",
+        "too_late": "expired",
+        "unfit": "failed",
+        "claim": "sending",
+        "doubt_stays": "in_doubt",
+    },
     "sending": {
         "accepted": "sent",
         "not_sent": "pending",
@@ -38,6 +40,7 @@ TABLE = {
         "refused": "failed",
         "unknown": "in_doubt",
         "lease_out": "in_doubt",
+        "doubt_stays": "in_doubt",
     },
     "in_doubt": {
         "accepted": "sent",
@@ -45,6 +48,7 @@ TABLE = {
         "spent": "dead",
         "refused": "failed",
         "unknown": "in_doubt",
+        "doubt_stays": "in_doubt",
         "repeat": "pending",
         "send_again": "pending",
         "let_be": "failed",
@@ -106,6 +110,12 @@ def test_a_refusal_is_final_at_the_first_try_and_acceptance_has_no_reason():
     assert judged(OutcomeKind.REFUSED).state is State.FAILED
     accepted = after_attempt(Outcome(OutcomeKind.ACCEPTED), tried=1, now=NOON, base_s=30, jitter=0)
     assert (accepted.state, accepted.reason) == (State.SENT, None)
+
+
+@pytest.mark.parametrize(("kind", "tried"), [(OutcomeKind.REFUSED, 2), (OutcomeKind.NOT_SENT, MAX_ATTEMPTS)])
+def test_what_an_earlier_try_may_have_sent_stays_in_doubt_and_is_not_repeated_by_itself(kind: OutcomeKind, tried: int):
+    verdict = after_attempt(Outcome(kind, "why"), tried=tried, now=NOON, base_s=30, jitter=0, doubted=True)
+    assert (verdict.state, verdict.reason, verdict.due_at) == (State.IN_DOUBT, "why", NEVER)
 
 
 BOTH = Contact("Chipo", "Jacaranda", "+263771000200", "chipo@example.com")

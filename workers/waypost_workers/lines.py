@@ -28,6 +28,7 @@ from waypost_workers.queues import QueueName, decode, encode, open_queues
 
 POLL_S = 0.05
 CANCEL_AGAIN_S = 0.1
+JOB_TIMEOUT_S = 120.0  # a turn takes 10 s; to read a large file once more at the end takes longer
 ENDLESS_TRIES = 1_000_000
 READ_AT_ONCE = 1000  # more than all workers of a queue together have at work: those stand at its head
 
@@ -48,7 +49,7 @@ def lines(settings: Settings) -> Mapping[QueueName, Line]:
     return {
         QueueName.URGENT: Line(send, 50, settings.delivery_lease_s),
         QueueName.BULK: Line(send, 20, settings.delivery_lease_s),
-        QueueName.JOBS: Line(run_job, 4, 600),
+        QueueName.JOBS: Line(run_job, 4, JOB_TIMEOUT_S),
     }
 
 

@@ -14,10 +14,11 @@ from waypost.jobs.ports import Checkpoint as JobCheckpoint
 from waypost.jobs.ports import pass_by
 from waypost.kernel.errors import AppError
 from waypost.notifications.ports import Checkpoint, pass_on
+from waypost.platform import migrations
 from waypost.platform.heartbeats import heart
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
-from waypost.settings import Settings
+from waypost.settings import BadSettings, Settings
 from waypost.wiring import deliveries_over, job_runner_over, open_services
 from waypost_workers import lines, relay
 from waypost_workers.channels import channels_of
@@ -35,13 +36,20 @@ def main() -> None:
     asked = _arguments().parse_args()
     try:
         settings = Settings.from_env(os.environ)
+    except BadSettings as error:
+        sys.stderr.write(f"waypost-worker: {error.detail}\n")
+        raise SystemExit(2) from None
+    try:
         configure_logs(settings.log_level, settings.log_format)
         asyncio.run(relay.serve(settings) if asked.command == "relay" else work(settings, _queues(asked.queue)))
     except AppError as error:
         sys.stderr.write(f"waypost-worker: {error.detail}\n")
         raise SystemExit(1) from None
-    except (RedisError, OSError) as error:
+    except RedisError as error:
         sys.stderr.write(f"waypost-worker: Redis went away: {error}; start me again\n")
+        raise SystemExit(1) from None
+    except OSError as error:
+        sys.stderr.write(f"waypost-worker: {error}\n")
         raise SystemExit(1) from None
 
 
@@ -70,6 +78,7 @@ async def work(
     """Work on these queues until SIGINT or SIGTERM; who works on jobs sees to the timed runs too."""
     stop = stop_on_signals()
     async with open_services(settings) as services:
+        await migrations.check(services.database)
         await check_redis(services.redis)
         context = {
             "deliveries": deliveries_over(services, channels_of(settings, services.clock), checkpoint),

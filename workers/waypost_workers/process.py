@@ -29,6 +29,17 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+async def _beat(services: Services, heart: Heart) -> None:
+    """For ever, whatever it runs into: a process that is at work does not end because it cannot say so."""
+    every_s = services.settings.heartbeat_s
+    while True:
+        try:
+            await heart.beat_for_ever(services.database, services.clock, every_s)
+        except Exception:  # noqa: BLE001
+            log.exception("heartbeat_failed", kind=heart.kind)
+        await services.clock.sleep(every_s)
+
+
 @asynccontextmanager
 async def beside(
     services: Services, heart: Heart, *more: Callable[[], Coroutine[None, None, None]]
@@ -38,7 +49,7 @@ async def beside(
     async def both() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(services.realtime.run())
-            tasks.create_task(heart.beat_for_ever(services.database, services.clock, services.settings.heartbeat_s))
+            tasks.create_task(_beat(services, heart))
             for each in more:
                 tasks.create_task(each())
 

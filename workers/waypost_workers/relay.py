@@ -19,7 +19,8 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.notifications.domain import Poke
 from waypost.notifications.relay import BATCH, POKES_AT_ONCE, Relay
-from waypost.notifications.storage import CHANNEL
+from waypost.notifications.storage_outbox import CHANNEL
+from waypost.platform import migrations
 from waypost.platform.database import NO_CONNECTION, SYSTEM, Database
 from waypost.platform.heartbeats import heart
 from waypost.platform.telemetry import log, request_id
@@ -38,6 +39,7 @@ async def serve(settings: Settings) -> None:
     """Relay until SIGINT or SIGTERM."""
     stop = stop_on_signals()
     async with open_services(settings) as services:
+        await migrations.check(services.database)
         if not offered(settings):
             log.warning("no_channel", cure="set WAYPOST_SMTP_HOST, or WAYPOST_CONSOLE_CHANNEL for development")
         queues = open_queues(needed(settings).redis_url)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from waypost.identity.upkeep import IdentityUpkeep
 from waypost.jobs.ports import Checkpoint, pass_by
-from waypost.jobs.scheduler import Place, Scheduler, SchedulerRules, Timed
+from waypost.jobs.scheduler import WINDOW, Place, Scheduler, SchedulerRules, Timed
 from waypost.jobs.timetable import Daily, Every
 from waypost.jobs.upkeep import JobUpkeep
 from waypost.kernel.zones import zone_or_utc
@@ -18,6 +18,7 @@ from waypost.platform.database import SYSTEM
 from waypost.platform.telemetry import log
 from waypost.tracking.upkeep import Upkeep
 from waypost.wiring import Services, job_rules
+from waypost_workers import retention
 
 WEEKS_AHEAD = 3
 KEYS_KEPT = timedelta(days=14)  # a phone's backlog with the client's own keys; the place key holds for ever
@@ -93,14 +94,24 @@ class Work:
         _say("keys", await self._tracking.forget_keys(KEYS_KEPT))
 
     async def drop_weeks(self, _org_id: UUID, _due_at: datetime) -> None:
-        """Drop the weeks of fixes that are older than any organisation keeps them, whole."""
-        kept = [org.settings.tracking.retention_days for org in await self._identity.organisations()]
-        if kept:
-            _say("weeks of fixes", len(await self._tracking.drop_weeks(timedelta(days=max(kept)))))
+        """Drop the weeks of fixes that are older than any organisation keeps them, whole; none while one's wish is
+        unreadable.
+        """
+        kept = await retention.days(self._services.database)
+        if unread := [org_id for org_id, days in kept.items() if days is None]:
+            log.error("weeks_not_dropped", why="settings unreadable", org_ids=[str(org_id) for org_id in unread])
+        elif kept:
+            longest = max(days for days in kept.values() if days is not None)
+            _say("weeks of fixes", len(await self._tracking.drop_weeks(timedelta(days=longest))))
 
     async def forget_fixes(self, org_id: UUID, _due_at: datetime) -> None:
-        """Delete what one organisation keeps no longer, where its weeks are still there for others."""
-        days = (await self._services.identity.settings(org_id)).tracking.retention_days
+        """Delete what one organisation keeps no longer, where its weeks are still there for others; nothing where it
+        cannot be read how long that is.
+        """
+        days = (await retention.days(self._services.database, org_id)).get(org_id)
+        if days is None:
+            log.error("fixes_not_forgotten", why="settings unreadable", org_id=str(org_id))
+            return
         _say("fixes", await self._tracking.forget_fixes(org_id, timedelta(days=days)), org_id)
 
     async def forget_notifications(self, _org_id: UUID, _due_at: datetime) -> None:
@@ -112,7 +123,8 @@ class Work:
     async def forget_jobs(self, _org_id: UUID, _due_at: datetime) -> None:
         """Old jobs, and the rows of old timed runs."""
         _say("jobs", await self._jobs.forget_jobs())
-        _say("timed runs", await self._jobs.forget_runs(timedelta(days=self._settings.keep_jobs_days)))
+        kept = max(timedelta(days=self._settings.keep_jobs_days), 2 * WINDOW)  # else they would be due once more
+        _say("timed runs", await self._jobs.forget_runs(kept))
 
     async def forget_answers(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("answers", await self._identity.forget_answers(ANSWERS_KEPT))

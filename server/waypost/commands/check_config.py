@@ -13,7 +13,7 @@ from waypost.commands import probes
 from waypost.commands.common import Data, read_settings
 from waypost.commands.findings import Finding, asked, report
 from waypost.kernel.errors import AppError
-from waypost.settings import BadSettings, Settings
+from waypost.settings import BadSettings, Settings, reveal
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +43,8 @@ async def _findings(settings: Settings, *, connect: bool) -> AsyncIterator[Findi
     yield Finding("settings", f"{len(settings.model_fields_set)} set, none of them bad")
     complete = _needed(settings)
     yield complete
+    if settings.encryption_keys is not None:
+        yield _keys(settings)
     yield _channels(settings)
     if not connect:
         return
@@ -65,6 +67,16 @@ def _needed(settings: Settings) -> Finding:
         missing = [line.strip() for line in error.detail.splitlines()[1:]]
         return Finding(what, f"lack {len(missing)}", "\n".join([*missing, "(`waypost up` brings all of them itself)"]))
     return Finding(what, "have all that they cannot do without")
+
+
+def _keys(settings: Settings) -> Finding:
+    from waypost.platform.secretbox import BadKeys, SecretBox
+
+    try:
+        SecretBox.of(str(reveal(settings.encryption_keys)))
+    except BadKeys as error:
+        return Finding("encryption keys", "are none", error.detail)
+    return Finding("encryption keys", "are keys")
 
 
 def _channels(settings: Settings) -> Finding:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -15,6 +16,9 @@ from waypost.kernel.errors import AppError
 from waypost.platform import keyfile
 from waypost.platform.embedded import default_data_dir
 from waypost.settings import Settings
+
+if TYPE_CHECKING:
+    from waypost.wiring import Services
 
 T = TypeVar("T")
 Data = Annotated[
@@ -93,6 +97,17 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         fail(error.detail)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+@asynccontextmanager
+async def services_of(settings: Settings) -> AsyncIterator[Services]:
+    """All services, over a database that is at this version; ``MigrationFailed`` when it is not."""
+    from waypost.platform import migrations
+    from waypost.wiring import open_services
+
+    async with open_services(settings) as services:
+        await migrations.check(services.database)
+        yield services
 
 
 def loop_factory() -> Any:

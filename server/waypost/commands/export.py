@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from waypost.commands.common import BAD_USE, Data, Org, fail, operator_settings, run
+from waypost.commands.common import BAD_USE, Data, Org, fail, operator_settings, run, services_of
 from waypost.jobs.domain import Asked, Step
 from waypost.settings import Settings
 
@@ -44,6 +44,8 @@ def trips(
     if out != STDOUT and not out.absolute().parent.is_dir():
         fail(f"--out {out}: there is no folder {out.absolute().parent}", BAD_USE)
     asked = Asked("trips", "csv", _utc(since), _utc(until), status, bom)
+    if asked.since is not None and asked.until is not None and asked.since >= asked.until:
+        fail("--from is not before --to", BAD_USE)
     settings = operator_settings(data)
     try:
         with nullcontext(sys.stdout.buffer) if out == STDOUT else _whole(out) as file:
@@ -89,10 +91,10 @@ async def _write(settings: Settings, org: str, asked: Asked, file: BinaryIO) -> 
 
 async def _steps(settings: Settings, org: str, asked: Asked) -> AsyncGenerator[tuple[Step, int | None], None]:
     """Chunk by chunk, each in its own transaction, as a worker takes them."""
-    from waypost.wiring import JOB_KINDS, open_services
+    from waypost.wiring import JOB_KINDS
 
     kind = JOB_KINDS[f"export.{asked.what}"]
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         org_id = await services.operator.organisation(org)
         async with services.database.transaction(org_id) as conn:
             plan = await kind.plan(conn, org_id, asked, services.clock.now())

@@ -55,12 +55,15 @@ async def _work(database: Database, settings: Settings, now: datetime) -> AsyncI
 
 
 async def _told(notifications: NotificationUpkeep) -> AsyncIterator[Finding]:
-    waits_s, in_doubt, dead = await notifications.trouble()
-    behind = waits_s > OUTBOX_WAITS_S
-    cure = "is a relay at work? its log says `outbox_row_put_off` where a row cannot be kept" if behind else None
-    yield Finding("outbox", f"the oldest has waited {waits_s:.0f} s" if waits_s else "nothing waits", cure)
-    left = f"{in_doubt} in doubt, {dead} given up"
-    cure = "look at each: GET /api/v1/notifications; resolve or send it again" if in_doubt or dead else None
+    found = await notifications.trouble()
+    waits = f"the oldest has waited {found.outbox_s:.0f} s" if found.outbox_s else "nothing waits"
+    cure = "is a relay at work?" if found.outbox_s > OUTBOX_WAITS_S else None
+    if found.put_off:
+        waits = f"{waits}, {found.put_off} could not be kept so far"
+        cure = "the relay's log says why: `outbox_row_put_off`"
+    yield Finding("outbox", waits, cure)
+    left = f"{found.in_doubt} in doubt, {found.dead} given up"
+    cure = "look at each: GET /api/v1/notifications; resolve or send it again" if found.in_doubt or found.dead else None
     yield Finding("deliveries", left, cure)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from waypost.commands.common import Data, read_settings, run
+from waypost.commands.common import Data, read_settings, run, services_of
 from waypost.platform.embedded import default_data_dir
 from waypost.platform.secretbox import new_key
 from waypost.settings import Settings
@@ -35,9 +35,8 @@ def rotate(data: Data = None) -> None:
 
 async def _rotate(settings: Settings) -> int:
     from waypost.platform.rotation import rotate as rotate_all
-    from waypost.wiring import open_services
 
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         return await rotate_all(
             services.database,
             services.box,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from waypost.commands.common import Data, Org, operator_settings, run, table
+from waypost.commands.common import Data, Org, operator_settings, run, services_of, table
 from waypost.kernel.errors import invalid_field
 from waypost.kernel.principal import Principal
 from waypost.settings import Settings
@@ -56,9 +56,7 @@ def revoke(
 
 
 async def _give(settings: Settings, org: str, driver: str, name: str | None, truck: UUID | None) -> tuple[UUID, str]:
-    from waypost.wiring import open_services
-
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         operator = await _operator(services, org)
         driver_id, driver_name = await _driver(services, operator, driver)
         device, token = await services.directory.devices.add(
@@ -69,11 +67,10 @@ async def _give(settings: Settings, org: str, driver: str, name: str | None, tru
 
 async def _rows(settings: Settings, org: str) -> list[tuple[str, ...]]:
     from waypost.directory.domain import DevicesWanted
-    from waypost.wiring import open_services
 
     rows: list[tuple[str, ...]] = [("id", "name", "driver", "state")]
     cursor: str | None = None
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         operator = await _operator(services, org)
         while True:
             page = await services.directory.devices.list(operator, DevicesWanted(), PAGE, cursor)
@@ -85,9 +82,7 @@ async def _rows(settings: Settings, org: str) -> list[tuple[str, ...]]:
 
 
 async def _revoke(settings: Settings, org: str, device: UUID) -> None:
-    from waypost.wiring import open_services
-
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         await services.directory.devices.revoke(await _operator(services, org), device)
 
 

@@ -31,6 +31,7 @@ from waypost.settings import Settings, reveal
 
 DEFAULT_TRACES = Path("../shared/data")
 READY_POLL_S = 0.02
+AFTER_SENDING_S = 5.0  # for what became of it to be written
 PYTHON = (sys.executable, "-m")
 
 
@@ -111,7 +112,7 @@ async def _up(settings: Settings, options: Options) -> int:
         supervisor = Supervisor()
         exits.push_async_callback(supervisor.stop)
         url = address(_reachable(settings.host), port)
-        await _start_parts(supervisor, env, url, stop)
+        await _start_parts(supervisor, env, url, stop, settings.delivery_send_timeout_s + AFTER_SENDING_S)
         demo = await _start_demo(supervisor, env, url, await planning) if planning is not None else None
         _announce(url, options, demo, shows_notices=_shows_notices(settings, options))
         return await _until_end(stop, stack, supervisor)
@@ -140,7 +141,11 @@ async def _prepare(settings: Settings, options: Options, stack: EmbeddedStack, p
     return env
 
 
-async def _start_parts(supervisor: Supervisor, env: Mapping[str, str], url: str, stop: asyncio.Event) -> None:
+async def _start_parts(
+    supervisor: Supervisor, env: Mapping[str, str], url: str, stop: asyncio.Event, send_s: float
+) -> None:
+    """``send_s``: what a try to send may take to its end; nobody who may be sending is killed before."""
+
     async def ready() -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             while not stop.is_set():
@@ -152,7 +157,8 @@ async def _start_parts(supervisor: Supervisor, env: Mapping[str, str], url: str,
 
     async def workers() -> None:
         for name, arguments in (("worker", []), ("relay", ["relay"])):
-            await supervisor.start(name, [*PYTHON, "waypost_workers.main", *arguments], env, restart=True)
+            argv = [*PYTHON, "waypost_workers.main", *arguments]
+            await supervisor.start(name, argv, env, restart=True, grace_s=max(send_s, supervisor.grace_s))
 
     starting = asyncio.create_task(workers())
     await supervisor.start("server", [*PYTHON, "waypost.cli", "serve"], env, ready=ready)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from waypost.commands.common import BAD_USE, Data, Org, fail, operator_settings, run, table
+from waypost.commands.common import BAD_USE, Data, Org, fail, operator_settings, run, services_of, table
 from waypost.kernel.principal import Role
 from waypost.settings import Settings
 
@@ -96,9 +96,7 @@ async def _add(
     *,
     new_org: bool,
 ) -> str:
-    from waypost.wiring import open_services
-
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         identity = services.identity
         org_id = await identity.add_organisation(org) if new_org else await services.operator.organisation(org)
         await identity.add_user(org_id=org_id, name=name, role=role, password=password, phone=phone, email=email)
@@ -106,9 +104,7 @@ async def _add(
 
 
 async def _rows(settings: Settings, org: str | None) -> list[tuple[str, ...]]:
-    from waypost.wiring import open_services
-
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         org_id = await services.operator.organisation(org) if org is not None else None
         people = await services.operator.people(org_id)
     rows: list[tuple[str, ...]] = [("id", "name", "signs in with", "organisation", "role", "state")]
@@ -121,14 +117,10 @@ async def _rows(settings: Settings, org: str | None) -> list[tuple[str, ...]]:
 
 async def _call(settings: Settings, what: str, *words: str) -> object:
     """One of the operator's doings, by its name."""
-    from waypost.wiring import open_services
-
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         return await getattr(services.operator, what)(*words)
 
 
 async def _give_role(settings: Settings, org: str, who: str, new: Role) -> None:
-    from waypost.wiring import open_services
-
-    async with open_services(settings) as services:
+    async with services_of(settings) as services:
         await services.operator.give_role(await services.operator.organisation(org), who, new)

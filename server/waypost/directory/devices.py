@@ -37,9 +37,10 @@ class Devices:
             return remembered
         if self.guesses.is_bad(hashed):
             raise TokenInvalid
-        if hashed not in self.remembered.known:
-            self.guesses.check()
-        return await self._look_up(hashed)
+        if hashed in self.remembered.known:
+            return await self._look_up(hashed)
+        async with self.guesses.share():
+            return await self._look_up(hashed)
 
     async def _look_up(self, hashed: bytes) -> Principal:
         async with self.database.transaction(SYSTEM) as conn:

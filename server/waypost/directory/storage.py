@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from waypost.directory.domain import Customer, Driver, Entry, Truck, Wanted
-from waypost.notifications.domain import Contact
+from waypost.notifications.addresses import Contact
 from waypost.platform.database import Connection
 
 T = TypeVar("T", bound=Entry)

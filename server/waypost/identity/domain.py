@@ -249,6 +249,9 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
 
 
 def normal_email(text: str) -> str | None:
-    """An e-mail address in lower case, or None when ``text`` is none. Whether it is anybody's shows when it is used."""
+    """An e-mail address in lower case, or None when ``text`` is none. Whether it is anybody's shows when it is used.
+
+    ASCII alone: of other letters the database's lower case is not always ours, and some become plain ones by it.
+    """
     address = text.strip().lower()
-    return address if _EMAIL.fullmatch(address) else None
+    return address if text.isascii() and _EMAIL.fullmatch(address) else None

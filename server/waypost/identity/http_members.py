@@ -138,7 +138,7 @@ class InvitationRoutes:
             Route("GET", API + "/invitations", self.list_invitations, answer=shown, listing=True, query=PageQuery,
                   roles=PLANNERS, cache=Cache.PRIVATE),
             Route("POST", API + "/invitations", self.invite, status=201, answer=shown,
-                  body=wire_members.NewInvitation, roles=OWNERS, errors=(AlreadyMember,), idempotent=True),
+                  body=wire_members.NewInvitation, roles=OWNERS, errors=(AlreadyMember,), idempotent=True, costly=True),
             Route("DELETE", API + "/invitations/{invitation_id}", self.withdraw, status=204, roles=OWNERS,
                   errors=(InvitationNotFound,)),
             Route("POST", AUTH + "/invitations/look", self.look, answer=wire_members.InvitationSeen,

@@ -26,7 +26,7 @@ from waypost.identity.service import check_password, checked_email, checked_phon
 from waypost.identity.sessions import Sessions
 from waypost.identity.throttle import Caller, Throttle
 from waypost.kernel.clock import Clock
-from waypost.kernel.errors import invalid_field
+from waypost.kernel.errors import Denied, invalid_field
 from waypost.kernel.ids import new_id
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import PLANNERS, Principal, Role
@@ -64,10 +64,12 @@ class Invitations:
             principal.org_id, new_id(self.clock), name, number, address, role, now, now + INVITATION_LIFE
         )
         async with self.database.transaction(principal.org_id) as conn:
-            if await storage_members.is_member_address(conn, principal.org_id, number, address):
-                raise AlreadyMember
             if principal.user_id is None:  # owners are people
                 raise BadCredentials
+            if not await storage_members.hold_owner(conn, principal.org_id, principal.user_id):
+                raise Denied
+            if await storage_members.is_member_address(conn, principal.org_id, number, address):
+                raise AlreadyMember
             await storage_members.add_invitation(conn, invitation, token_hash(token), principal.user_id)
             await self._record(conn, principal, "made", invitation.id, role=str(role))
         return invitation, token
@@ -110,6 +112,8 @@ class Invitations:
             raise BadCredentials
         password_hash = await self.passwords.hash(password) if account is None else ""
         async with self.database.transaction(SYSTEM) as conn:
+            if account is not None and not await storage.hold_account(conn, account.id, account.password_hash):
+                raise BadCredentials
             # Of two who accept at once the second waits here, and finds none that waits.
             if await storage_members.find_invitation(conn, token_hash(token), self.clock.now(), lock=True) is None:
                 raise InvitationNotFound

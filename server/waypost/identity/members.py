@@ -117,6 +117,7 @@ class Members:
             if role is not None and role is not before:
                 if owners == {user_id}:
                     raise LastOwner
+                await withdraw_invitations(conn, principal, self.clock, user_id)
                 await storage_members.set_role(conn, principal.org_id, user_id, role)
                 await self._record(conn, principal, "role-changed", user_id, before=str(before), role=str(role))
             member = await _member(conn, principal, user_id)
@@ -131,6 +132,7 @@ class Members:
             role, _ = await _lock(conn, principal, user_id)
             if owners == {user_id}:
                 raise LastOwner
+            await withdraw_invitations(conn, principal, self.clock, user_id, to_them=True)
             await self._record(conn, principal, "removed", user_id, role=str(role))  # while we see the actor's name
             await storage_members.remove_member(conn, principal.org_id, user_id)
             await self.sessions.end_of_member(conn, principal.org_id, user_id, "removed")
@@ -147,6 +149,25 @@ async def check_member(conn: Connection, org_id: UUID, user_id: UUID) -> None:
     """``MemberNotFound`` unless this is a member, who then stays one until the caller's transaction has ended."""
     if not await storage_members.hold_member(conn, org_id, user_id):
         raise MemberNotFound
+
+
+async def withdraw_invitations(
+    conn: Connection,
+    principal: Principal,
+    clock: Clock,
+    user_id: UUID,
+    *,
+    to_them: bool = False,
+    why: str | None = None,
+) -> None:
+    """Nobody comes back, or lets others in, by an invitation from when they were an owner; see ``withdraw_theirs``."""
+    for invitation_id in await storage_members.withdraw_theirs(
+        conn, principal.org_id, user_id, clock.now(), to_them=to_them
+    ):
+        await audit.record(
+            conn, principal, clock, action="invitation.withdrawn", subject_kind="invitation",
+            subject_id=invitation_id, why=why,
+        )  # fmt: skip
 
 
 def _check_zone(name: str) -> None:

@@ -15,6 +15,7 @@ from waypost.identity.domain import (
     normal_email,
     normal_phone,
 )
+from waypost.identity.members import withdraw_invitations
 from waypost.identity.passwords import Passwords
 from waypost.identity.service import check_password
 from waypost.kernel.clock import Clock
@@ -58,6 +59,8 @@ class Operator:
             user_id, now = await self._who(conn, who), self.clock.now()
             changed = await storage.set_disabled(conn, user_id, now)
             await storage_sessions.end_sessions_of_person(conn, user_id, now, "disabled")
+            for org_id in await storage.organisations_of(conn, user_id):
+                await withdraw_invitations(conn, operator_of(org_id), self.clock, user_id, why=BY_OPERATOR)
             if changed:
                 await self._record(conn, user_id, "person.disabled")
         return changed
@@ -87,6 +90,8 @@ class Operator:
             user_id = await self._who(conn, who)
             if not await storage.give_role(conn, org_id, user_id, role):
                 raise MemberNotFound
+            if role is not Role.OWNER:
+                await withdraw_invitations(conn, operator_of(org_id), self.clock, user_id, why=BY_OPERATOR)
             await audit.record(
                 conn, operator_of(org_id), self.clock, action="member.changed", subject_kind="member",
                 subject_id=user_id, why=BY_OPERATOR, detail={"role": str(role)},

@@ -35,6 +35,7 @@ from waypost.platform.database import SYSTEM, Connection, Database
 
 BAD_PHONE = "give it in international form, such as +263 77 123 4567"
 BAD_EMAIL = "that is not an e-mail address"
+NOT_ASCII = "only unaccented Latin letters, digits and signs; a domain with others is written in its xn-- form"
 
 
 class DeviceTokens(Protocol):
@@ -78,6 +79,8 @@ class Identity:
         if not await self.passwords.verify(found[1] if found else None, password) or found is None:
             raise BadCredentials
         async with self.database.transaction(SYSTEM) as conn:
+            if not await storage.hold_account(conn, *found):
+                raise BadCredentials
             user = _the_one(await storage.memberships(conn, found[0], org_id))
             return await self.sessions.begin(conn, user, caller.user_agent if caller else "")
 
@@ -171,6 +174,8 @@ def checked_email(email: str | None, field: str = "email") -> str | None:
     """In lower case; ``Invalid`` naming the field when it is no address."""
     if email is None:
         return None
+    if not email.isascii():
+        raise invalid_field(field, NOT_ASCII)
     address = normal_email(email)
     if address is None:
         raise invalid_field(field, BAD_EMAIL)

@@ -17,7 +17,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from waypost.identity import domain, storage, storage_sessions
-from waypost.identity.domain import REFRESH_TOKEN_PREFIX, Claims, RefreshTokenInvalid, SignedIn, TokenInvalid, User
+from waypost.identity.domain import (
+    REFRESH_TOKEN_PREFIX,
+    BadCredentials,
+    Claims,
+    RefreshTokenInvalid,
+    SignedIn,
+    TokenInvalid,
+    User,
+)
 from waypost.identity.storage_sessions import RefreshToken
 from waypost.identity.tokens import AccessTokens
 from waypost.kernel.clock import Clock
@@ -28,7 +36,6 @@ from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.platform.telemetry import log
 
 MAX_AGENT = 200
-MAX_STEPS = 20  # of a family within one grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,12 @@ class Sessions:
     seen: set[tuple[UUID, UUID]] = field(default_factory=set)
 
     async def begin(self, conn: Connection, user: User, user_agent: str = "") -> SignedIn:
-        """A new session, in the caller's transaction (of the system scope)."""
+        """A new session, in the caller's transaction (of the system scope). ``BadCredentials`` for who was removed."""
         now, session_id = self.clock.now(), new_id(self.clock)
         agent = "".join(filter(str.isprintable, user_agent))[:MAX_AGENT]
-        await storage_sessions.add_session(conn, user.org_id, session_id, user.id, now, now + self.terms.refresh, agent)
+        until = now + self.terms.refresh
+        if not await storage_sessions.add_session(conn, user.org_id, session_id, user.id, now, until, agent):
+            raise BadCredentials
         token = REFRESH_TOKEN_PREFIX + secrets.token_urlsafe(32)
         await self._add(conn, user.org_id, session_id, token, now)
         return self._signed_in(user, session_id, token)
@@ -84,22 +93,24 @@ class Sessions:
 
     async def _go_on(self, conn: Connection, found: RefreshToken, token: str, now: datetime) -> SignedIn | None:
         memberships = await storage.memberships(conn, found.user_id, found.org_id)
-        until = now + self.terms.refresh
-        if not memberships or not await storage_sessions.extend_session(
-            conn, found.org_id, found.session_id, now, until
-        ):
+        standing = await storage_sessions.principal_of_session(conn, found.org_id, found.session_id)
+        if not memberships or standing is None:
             return None
+        until = now + self.terms.refresh
+        await storage_sessions.extend_session(conn, found.org_id, found.session_id, now, until)
         successor = await self._successor(conn, found, token, now)
         return self._signed_in(memberships[0], found.session_id, successor)
 
     async def _successor(self, conn: Connection, found: RefreshToken, token: str, now: datetime) -> str:
-        """The family's newest token: the next one, or what that was exchanged for within the same grace."""
-        for _ in range(MAX_STEPS):
+        """The family's newest token: the next one, or what that was exchanged for since, however often."""
+        used_up: set[bytes] = set()
+        if found.exchanged_at is not None:
+            since = found.exchanged_at - self.terms.grace  # another node's clock may be behind
+            used_up = await storage_sessions.exchanged_since(conn, found.org_id, found.session_id, since)
+        token = self._next(token)
+        while domain.token_hash(token) in used_up:
             token = self._next(token)
-            await self._add(conn, found.org_id, found.session_id, token, now)
-            known = await storage_sessions.take_refresh_token(conn, domain.token_hash(token))
-            if known is None or known.exchanged_at is None:
-                break
+        await self._add(conn, found.org_id, found.session_id, token, now)
         return token
 
     def _next(self, token: str) -> str:
@@ -171,6 +182,7 @@ class Sessions:
         """
         before = self.clock.now() - kept
         statements = (
+            storage_sessions.FORGET_TOKENS_OF_SESSIONS,
             storage_sessions.FORGET_SESSIONS,
             storage_sessions.FORGET_REFRESH_TOKENS,
             storage_sessions.FORGET_INVITATIONS,

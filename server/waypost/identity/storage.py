@@ -23,6 +23,9 @@ SELECT id, password_hash FROM users
 
 ACCOUNT = "SELECT id, password_hash, disabled_at IS NOT NULL AS disabled FROM users WHERE phone = $1 OR email = $2"
 
+# Held: who changes the password or shuts the person out waits, and then finds the session that is begun meanwhile.
+HOLD_ACCOUNT = "SELECT true FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR SHARE"
+
 MEMBERSHIPS = """
 SELECT u.id, u.name, u.phone, u.email, m.org_id, o.name AS org_name, m.role, d.id AS driver_id
   FROM memberships m
@@ -48,6 +51,11 @@ async def find_sign_in(conn: Connection, phone: str | None, email: str | None) -
     """The user with this phone (E.164) or e-mail (lower case), and the hash of the password."""
     row = await conn.fetchrow(SIGN_IN, phone, email)
     return (row["id"], row["password_hash"]) if row else None
+
+
+async def hold_account(conn: Connection, user_id: UUID, password_hash: str) -> bool:
+    """Is this still the hash of who may sign in? If so, until the transaction's end."""
+    return bool(await conn.fetchval(HOLD_ACCOUNT, user_id, password_hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,7 @@ FORGET_AUDIT = "SELECT waypost_forget_audit($1, $2)"
 async def organisations(conn: Connection) -> list[Organisation]:
     """All of them, by id."""
     return [
-        Organisation(**{**row, "settings": msgspec.json.decode(row["settings"], type=OrgSettings)})
+        Organisation(**{**row, "settings": readable_settings(row["id"], row["settings"])})
         for row in await conn.fetch(ORGANISATIONS)
     ]
 

@@ -40,6 +40,10 @@ SELECT m.user_id FROM memberships m JOIN users u ON u.id = m.user_id AND u.disab
 """
 SET_ROLE = "UPDATE memberships SET role = $3, version = version + 1 WHERE org_id = $1 AND user_id = $2"
 UNLINK_MEMBER = "UPDATE drivers SET user_id = NULL, version = version + 1 WHERE org_id = $1 AND user_id = $2"
+# Held: who takes the role, or the member, away waits, and then finds the invitation that is made meanwhile.
+HOLD_OWNER = """
+SELECT true FROM memberships WHERE org_id = $1 AND user_id = $2 AND role = 'owner' FOR SHARE
+"""
 REMOVE_MEMBER = "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2"
 IS_MEMBER_ADDRESS = """
 SELECT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
@@ -70,9 +74,19 @@ MARK_ACCEPTED = "UPDATE invitations SET accepted_at = $3 WHERE org_id = $1 AND i
 WITHDRAW_INVITATION = f"""
 UPDATE invitations i SET withdrawn_at = $3 WHERE org_id = $1 AND id = $2 AND {_OPEN} AND expires_at > $3
 """  # noqa: S608
-# A new invitation to the same address takes the place of those before.
+# A new invitation to the same address takes the place of those before; an organisation's are made one after another.
+TAKE_TURN = "SELECT true FROM organisations WHERE org_id = $1 FOR NO KEY UPDATE"
 WITHDRAW_EARLIER = f"""
 UPDATE invitations i SET withdrawn_at = $4 WHERE org_id = $1 AND (phone = $2 OR email = $3) AND {_OPEN}
+"""  # noqa: S608
+
+# What a member who goes could come back by: what waits at an address of theirs, and what they made themselves.
+WITHDRAW_THEIRS = f"""
+UPDATE invitations i SET withdrawn_at = $3
+ WHERE i.org_id = $1 AND {_OPEN} AND i.expires_at > $3
+   AND (i.invited_by = $2
+        OR $4 AND EXISTS (SELECT FROM users u WHERE u.id = $2 AND (u.phone = i.phone OR u.email = i.email)))
+RETURNING i.id
 """  # noqa: S608
 
 
@@ -108,6 +122,11 @@ async def hold_member(conn: Connection, org_id: UUID, user_id: UUID) -> bool:
     return bool(await conn.fetchval(HOLD_MEMBER, org_id, user_id))
 
 
+async def hold_owner(conn: Connection, org_id: UUID, user_id: UUID) -> bool:
+    """Is this an owner, and one until the transaction's end?"""
+    return bool(await conn.fetchval(HOLD_OWNER, org_id, user_id))
+
+
 async def lock_owners(conn: Connection, org_id: UUID) -> set[UUID]:
     """Who may sign in as an owner."""
     return {row["user_id"] for row in await conn.fetch(LOCK_OWNERS, org_id)}
@@ -135,6 +154,7 @@ async def add_member(conn: Connection, org_id: UUID, user_id: UUID, role: Role, 
 
 async def add_invitation(conn: Connection, invitation: Invitation, token_hash: bytes, invited_by: UUID) -> None:
     i = invitation
+    await conn.execute(TAKE_TURN, i.org_id)
     await conn.execute(WITHDRAW_EARLIER, i.org_id, i.phone, i.email, i.created_at)
     await conn.execute(
         ADD_INVITATION, i.org_id, i.id, i.name, i.phone, i.email, i.role, token_hash, i.created_at, i.expires_at,
@@ -164,6 +184,11 @@ async def mark_accepted(conn: Connection, org_id: UUID, invitation_id: UUID, now
 async def withdraw_invitation(conn: Connection, org_id: UUID, invitation_id: UUID, now: datetime) -> bool:
     """False when none of that id waits."""
     return await conn.execute(WITHDRAW_INVITATION, org_id, invitation_id, now) != "UPDATE 0"
+
+
+async def withdraw_theirs(conn: Connection, org_id: UUID, user_id: UUID, now: datetime, *, to_them: bool) -> list[UUID]:
+    """Withdraw what waits of a member's making, and ``to_them``: at their addresses; which they were."""
+    return [row["id"] for row in await conn.fetch(WITHDRAW_THEIRS, org_id, user_id, now, to_them)]
 
 
 def _member(row: Record) -> Member:

@@ -10,19 +10,27 @@ from uuid import UUID
 from waypost.kernel.principal import Principal, Role
 from waypost.platform.database import Connection
 
+# A removal that is under way is waited for, and leaves no row; one that comes later finds the session.
 ADD_SESSION = """
 INSERT INTO sessions (org_id, id, user_id, created_at, last_seen_at, expires_at, user_agent)
-VALUES ($1, $2, $3, $4, $4, $5, $6)
+SELECT m.org_id, $2::uuid, m.user_id, greatest($4::timestamptz, m.created_at), $4, $5::timestamptz, $6::text
+  FROM memberships m WHERE m.org_id = $1 AND m.user_id = $3 FOR KEY SHARE
 """
 ADD_REFRESH = """
 INSERT INTO refresh_tokens (org_id, session_id, token_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING
 """
-# The row's lock makes two exchanges of one token take turns.
-TAKE_REFRESH = """
+# The session's lock, taken before any other, makes exchanges within one family take turns.
+LOCK_SESSION_OF = """
+SELECT true FROM sessions
+ WHERE (org_id, id) = (SELECT org_id, session_id FROM refresh_tokens WHERE token_hash = $1) FOR NO KEY UPDATE
+"""
+FIND_REFRESH = """
 SELECT r.org_id, r.session_id, s.user_id, r.expires_at, r.exchanged_at, s.ended_at
-  FROM refresh_tokens r JOIN sessions s ON s.org_id = r.org_id AND s.id = r.session_id
- WHERE r.token_hash = $1 FOR UPDATE OF r
+  FROM refresh_tokens r JOIN sessions s ON s.org_id = r.org_id AND s.id = r.session_id WHERE r.token_hash = $1
+"""
+EXCHANGED_SINCE = """
+SELECT token_hash FROM refresh_tokens WHERE org_id = $1 AND session_id = $2 AND exchanged_at >= $3
 """
 MARK_EXCHANGED = "UPDATE refresh_tokens SET exchanged_at = $2 WHERE token_hash = $1"
 EXTEND_SESSION = """
@@ -36,10 +44,11 @@ UPDATE sessions SET ended_at = $3, end_reason = $4 WHERE org_id = $1 AND user_id
 """
 END_SESSIONS_OF_PERSON = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL"
 
-# Who a session speaks for is what its person is now: a role that was changed acts at once.
+# Who a session speaks for is what its person is now: a role that was changed acts at once. A session from before the
+# membership is an earlier membership's.
 _STANDING = """
   FROM sessions s
-  JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id
+  JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id AND m.created_at <= s.created_at
   JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL
   LEFT JOIN drivers d ON d.org_id = s.org_id AND d.user_id = s.user_id AND d.archived_at IS NULL
 """
@@ -59,10 +68,19 @@ UPDATE sessions SET last_seen_at = $3 WHERE (org_id, id) IN (
      ORDER BY org_id, id FOR UPDATE SKIP LOCKED)
 """
 
+# A session may have thousands of tokens, and to delete it deletes them: so they go first, some at a time.
+FORGET_TOKENS_OF_SESSIONS = """
+DELETE FROM refresh_tokens WHERE token_hash IN (
+    SELECT r.token_hash FROM sessions s JOIN refresh_tokens r ON r.org_id = s.org_id AND r.session_id = s.id
+     WHERE least(s.ended_at, s.expires_at) < $1
+     ORDER BY least(s.ended_at, s.expires_at) LIMIT $2 FOR UPDATE OF r SKIP LOCKED)
+"""
 FORGET_SESSIONS = """
 DELETE FROM sessions WHERE (org_id, id) IN (
-    SELECT org_id, id FROM sessions WHERE least(ended_at, expires_at) < $1
-     ORDER BY least(ended_at, expires_at) LIMIT $2 FOR UPDATE SKIP LOCKED)
+    SELECT s.org_id, s.id FROM sessions s
+     WHERE least(s.ended_at, s.expires_at) < $1
+       AND NOT EXISTS (SELECT FROM refresh_tokens r WHERE r.org_id = s.org_id AND r.session_id = s.id)
+     ORDER BY least(s.ended_at, s.expires_at) LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 FORGET_REFRESH_TOKENS = """
 DELETE FROM refresh_tokens WHERE token_hash IN (
@@ -88,8 +106,10 @@ class RefreshToken:
 
 async def add_session(
     conn: Connection, org_id: UUID, session_id: UUID, user_id: UUID, now: datetime, expires_at: datetime, agent: str
-) -> None:
-    await conn.execute(ADD_SESSION, org_id, session_id, user_id, now, expires_at, agent or None)
+) -> bool:
+    """False when the person is no member any more."""
+    added = await conn.execute(ADD_SESSION, org_id, session_id, user_id, now, expires_at, agent or None)
+    return added != "INSERT 0 0"
 
 
 async def add_refresh_token(
@@ -100,18 +120,24 @@ async def add_refresh_token(
 
 
 async def take_refresh_token(conn: Connection, token_hash: bytes) -> RefreshToken | None:
-    """Lock it until the transaction's end; None when it is unknown."""
-    row = await conn.fetchrow(TAKE_REFRESH, token_hash)
+    """Hold its session until the transaction's end; None when it is unknown."""
+    await conn.execute(LOCK_SESSION_OF, token_hash)
+    row = await conn.fetchrow(FIND_REFRESH, token_hash)  # as it stands now that we hold the session
     return RefreshToken(**dict(row)) if row else None
+
+
+async def exchanged_since(conn: Connection, org_id: UUID, session_id: UUID, since: datetime) -> set[bytes]:
+    """The hashes of the session's tokens that were used up since then."""
+    return {row["token_hash"] for row in await conn.fetch(EXCHANGED_SINCE, org_id, session_id, since)}
 
 
 async def mark_exchanged(conn: Connection, token_hash: bytes, now: datetime) -> None:
     await conn.execute(MARK_EXCHANGED, token_hash, now)
 
 
-async def extend_session(conn: Connection, org_id: UUID, session_id: UUID, now: datetime, expires_at: datetime) -> bool:
-    """False when it has ended meanwhile."""
-    return await conn.execute(EXTEND_SESSION, org_id, session_id, now, expires_at) != "UPDATE 0"
+async def extend_session(conn: Connection, org_id: UUID, session_id: UUID, now: datetime, expires_at: datetime) -> None:
+    """No effect on one that has ended."""
+    await conn.execute(EXTEND_SESSION, org_id, session_id, now, expires_at)
 
 
 async def end_session(conn: Connection, org_id: UUID, session_id: UUID, now: datetime, reason: str) -> None:

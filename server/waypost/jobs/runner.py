@@ -38,7 +38,10 @@ class Runner:
     async def run(self, org_id: UUID, job_id: UUID) -> None:
         """Go on with a job for a while; it is done, or due again, or another's afterwards."""
         async with self.database.transaction(org_id) as conn:
-            job = await storage.claim(conn, org_id, job_id, self.rules.lease, self.clock.now())
+            job = await storage.claim(conn, org_id, job_id, list(self.kinds), self.rules.lease, self.clock.now())
+            found = await storage.find(conn, org_id, job_id) if job is None else None
+        if found is not None and found.kind not in self.kinds:
+            log.warning("job_of_newer_version", job_id=str(job_id), kind=found.kind)  # it is left to a newer worker
         if job is None:
             return
         token = request_id.set(job.request_id)
@@ -59,7 +62,7 @@ class Runner:
         except Lost:
             await self._end_if_cancelled(job)
         except asyncio.CancelledError:
-            await asyncio.shield(self._let_go(job))
+            await asyncio.shield(self._let_go(job, tried=False))
             raise
         except Unavailable:
             raise
@@ -80,9 +83,10 @@ class Runner:
                 return
         await turn.seal()
 
-    async def _let_go(self, job: Job) -> None:
+    async def _let_go(self, job: Job, *, tried: bool = True) -> None:
+        """``tried`` False: we were asked to stop, which is no failure of the job's."""
         async with self.database.transaction(job.org_id) as conn:
-            await storage.let_go(conn, job, None)
+            await storage.let_go(conn, job, None, tried=tried)
 
     async def _end_if_cancelled(self, job: Job) -> None:
         async with self.database.transaction(job.org_id) as conn:

@@ -26,6 +26,7 @@ HOUSE = UUID(int=0)  # the organisation of runs that are of no organisation
 AT_ONCE = 3  # a long run must not hold up the others
 MAX_ATTEMPTS = 6
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+WINDOW = timedelta(days=2)
 OPEN_AT_A_TIME = 1000
 PLACES_A_TURN = 200
 
@@ -52,7 +53,7 @@ class Timed:
     run: Callable[[UUID, datetime], Awaitable[object]]
     each_org: bool = False
     every_missed: bool = False
-    window: timedelta = timedelta(days=2)
+    window: timedelta = WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class Scheduler:
             await what()
         except Unavailable as error:
             log.warning("timed_runs_wait", reason=error.code)
+        except Exception:  # noqa: BLE001 - whatever one look runs into, the next begins afresh
+            log.exception("timed_runs_failed")
 
     async def _note(self) -> None:
         """Make the rows of what is due now."""
@@ -138,12 +141,12 @@ class Scheduler:
             await self._do(run, next(timed for timed in self.runs if timed.name == run.name))
 
     async def _do(self, run: Run, timed: Timed) -> None:
-        if run.attempt > MAX_ATTEMPTS:  # whoever took it before died of it
+        if run.tries > MAX_ATTEMPTS:  # whoever took it before died of it
             return await self._finish(run, "failed", "kept failing")
         try:
             done = await self._held(run, timed)
         except asyncio.CancelledError:
-            await asyncio.shield(self._put_off(run, timedelta(0), "stopped"))
+            await asyncio.shield(self._put_off(run, timedelta(0), "stopped", tried=False))
             raise
         except Exception as error:  # noqa: BLE001 - whatever a run runs into is its own
             await self._after_failure(run, error)
@@ -179,19 +182,21 @@ class Scheduler:
                         return
             except Unavailable:
                 continue  # the work will find out by itself
+            except Exception:  # noqa: BLE001 - the lease ran out, or it did not: the next beat sees
+                log.exception("timed_run_not_held", name=run.name)
 
     async def _after_failure(self, run: Run, error: Exception) -> None:
-        log.error("timed_run_failed", name=run.name, org_id=str(run.org_id), attempt=run.attempt, exc_info=error)
+        log.error("timed_run_failed", name=run.name, org_id=str(run.org_id), tries=run.tries, exc_info=error)
         reason = type(error).__name__
-        if run.attempt >= MAX_ATTEMPTS:
+        if run.tries >= MAX_ATTEMPTS:
             await self._finish(run, "failed", reason)
         else:
-            await self._put_off(run, min(FIRST_WAIT * 2 ** (run.attempt - 1), LONGEST_WAIT), reason)
+            await self._put_off(run, min(FIRST_WAIT * 2 ** (run.tries - 1), LONGEST_WAIT), reason)
 
     async def _finish(self, run: Run, outcome: str, detail: str | None) -> None:
         async with self.database.transaction(SYSTEM) as conn:
             await storage.finish_run(conn, run, outcome, detail, self.clock.now())
 
-    async def _put_off(self, run: Run, wait: timedelta, reason: str) -> None:
+    async def _put_off(self, run: Run, wait: timedelta, reason: str, *, tried: bool = True) -> None:
         async with self.database.transaction(SYSTEM) as conn:
-            await storage.put_off_run(conn, run, wait, reason)
+            await storage.put_off_run(conn, run, wait, reason, tried=tried)

@@ -59,6 +59,7 @@ UPDATE jobs j
    SET state = 'running', attempt = attempt + 1, tries = tries + 1, lease_until = now() + $3::interval, poked_at = NULL,
        started_at = coalesce(started_at, $4)
  WHERE org_id = $1 AND id = $2 AND state IN ('queued', 'running') AND (lease_until IS NULL OR lease_until <= now())
+   AND kind = ANY($5)
 RETURNING {_COLUMNS}
 """  # noqa: S608
 KEEP_STEP = """
@@ -75,7 +76,9 @@ UPDATE jobs SET lease_until = now() + $4::interval
 RETURNING TRUE
 """
 LET_GO = """
-UPDATE jobs SET lease_until = CASE WHEN $4::interval IS NULL THEN NULL ELSE now() + $4 END, poked_at = NULL
+UPDATE jobs
+   SET lease_until = CASE WHEN $4::interval IS NULL THEN NULL ELSE now() + $4 END, poked_at = NULL,
+       tries = greatest(tries - $5, 0)
  WHERE org_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'
 """
 FINISH = """
@@ -167,9 +170,11 @@ async def untold(conn: Connection, wakes: Sequence[Wake]) -> None:
     await conn.executemany(UNTOLD, [(wake.org_id, wake.job_id, wake.attempt) for wake in wakes])
 
 
-async def claim(conn: Connection, org_id: UUID, job_id: UUID, lease: timedelta, now: datetime) -> Job | None:
-    """Take the job for a worker; None when it has ended or another holds it."""
-    row = await conn.fetchrow(CLAIM, org_id, job_id, lease, now)
+async def claim(
+    conn: Connection, org_id: UUID, job_id: UUID, kinds: Sequence[str], lease: timedelta, now: datetime
+) -> Job | None:
+    """Take the job for a worker that knows these kinds; None when it has ended, is of another or somebody holds it."""
+    row = await conn.fetchrow(CLAIM, org_id, job_id, lease, now, kinds)
     return _job(row) if row else None
 
 
@@ -192,9 +197,9 @@ async def hold(conn: Connection, job: Job, lease: timedelta) -> bool:
     return bool(await conn.fetchval(HOLD, job.org_id, job.id, job.attempt, lease))
 
 
-async def let_go(conn: Connection, job: Job, wait: timedelta | None) -> None:
-    """Give the lease back, for anybody to go on, after ``wait`` if there is one."""
-    await conn.execute(LET_GO, job.org_id, job.id, job.attempt, wait)
+async def let_go(conn: Connection, job: Job, wait: timedelta | None, *, tried: bool = True) -> None:
+    """Give the lease back, for anybody to go on, after ``wait`` if there is one. ``tried`` False: it does not count."""
+    await conn.execute(LET_GO, job.org_id, job.id, job.attempt, wait, 0 if tried else 1)
 
 
 async def finish(conn: Connection, job: Job, sha256: bytes, expires_at: datetime, now: datetime) -> bool:

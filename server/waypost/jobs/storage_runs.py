@@ -22,12 +22,12 @@ UPDATE scheduled_runs r SET outcome = 'skipped', finished_at = $2, lease_until =
 """
 CLAIM_RUN = """
 UPDATE scheduled_runs
-   SET attempt = attempt + 1, lease_until = now() + $2::interval, started_at = $3
+   SET attempt = attempt + 1, tries = tries + 1, lease_until = now() + $2::interval, started_at = $3
  WHERE (org_id, name, due_at) = (
     SELECT org_id, name, due_at FROM scheduled_runs
      WHERE outcome IS NULL AND name = ANY($1) AND due_at <= $3 AND (lease_until IS NULL OR lease_until <= now())
      ORDER BY due_at, name, org_id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING org_id, name, due_at, attempt
+RETURNING org_id, name, due_at, attempt, tries
 """
 HOLD_RUN = """
 UPDATE scheduled_runs SET lease_until = now() + $5::interval
@@ -39,7 +39,7 @@ UPDATE scheduled_runs SET outcome = $5, detail = $6, finished_at = $7, lease_unt
  WHERE org_id = $1 AND name = $2 AND due_at = $3 AND attempt = $4 AND outcome IS NULL
 """
 PUT_OFF_RUN = """
-UPDATE scheduled_runs SET lease_until = now() + $5::interval, detail = $6
+UPDATE scheduled_runs SET lease_until = now() + $5::interval, detail = $6, tries = tries - $7
  WHERE org_id = $1 AND name = $2 AND due_at = $3 AND attempt = $4 AND outcome IS NULL
 """
 FORGET_RUNS = """
@@ -54,12 +54,13 @@ ANALYSE = "SELECT waypost_analyse()"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A claimed timed run; ``attempt`` is its fence."""
+    """A claimed timed run; ``attempt`` is its fence, ``tries`` those claims that count against it."""
 
     org_id: UUID
     name: str
     due_at: datetime
     attempt: int
+    tries: int
 
     @property
     def key(self) -> tuple[UUID, str, datetime, int]:
@@ -92,9 +93,9 @@ async def finish_run(conn: Connection, run: Run, outcome: str, detail: str | Non
     await conn.execute(FINISH_RUN, *run.key, outcome, detail, now)
 
 
-async def put_off_run(conn: Connection, run: Run, wait: timedelta, detail: str) -> None:
-    """Nobody takes it before ``wait`` is over."""
-    await conn.execute(PUT_OFF_RUN, *run.key, wait, detail)
+async def put_off_run(conn: Connection, run: Run, wait: timedelta, detail: str, *, tried: bool) -> None:
+    """Nobody takes it before ``wait`` is over. ``tried`` False: this claim does not count."""
+    await conn.execute(PUT_OFF_RUN, *run.key, wait, detail, 0 if tried else 1)
 
 
 async def forget_runs(conn: Connection, before: datetime, limit: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from waypost.notifications import wire
-from waypost.notifications.domain import Delivery, Due, Message, State
+from waypost.notifications.domain import Delivery, Due, Message
+from waypost.notifications.states import State
 from waypost.realtime.service import Publisher, staff_room
 
 

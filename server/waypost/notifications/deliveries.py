@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,10 +13,11 @@ import jinja2
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
-from waypost.notifications import announce, domain, storage
-from waypost.notifications.domain import Due, Event, Message, Outcome, OutcomeKind, Pace, State, Text, Verdict
+from waypost.notifications import announce, states, storage
+from waypost.notifications.domain import Due, Message, Pace, Text
 from waypost.notifications.ports import Channel, Checkpoint, Guard, pass_on
 from waypost.notifications.render import Renderer
+from waypost.notifications.states import Event, Outcome, OutcomeKind, State, Verdict
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.platform.telemetry import log
 from waypost.realtime.service import Publisher
@@ -53,7 +54,7 @@ class Deliveries:
 
     async def _claim(self, org_id: UUID, delivery_id: UUID) -> Message | None:
         """Take it for one attempt; None when it is not to be sent: not due, another's, no longer wanted."""
-        now, message, given_up = self.clock.now(), None, None
+        now, message, gone = self.clock.now(), None, None
         async with self.database.transaction(SYSTEM) as conn:
             due = await storage.lock_due(conn, org_id, delivery_id, now)
             if due is None:
@@ -62,11 +63,12 @@ class Deliveries:
             if isinstance(decided, Text):
                 message = await self._take(conn, due, decided, now)
             else:
-                given_up = decided
-                await storage.give_up(conn, due, *given_up, now)
-        if given_up is not None:
-            event, reason = given_up
-            self._tell(due, domain.NEXT[State.PENDING, event], reason, attempt=due.attempt)
+                event, reason = decided
+                event = Event.DOUBT_STAYS if due.doubted else event
+                gone = states.NEXT[State.PENDING, event], reason
+                await storage.give_up(conn, due, event, reason, now)
+        if gone is not None:
+            self._tell(due, *gone, attempt=due.attempt)
         return message
 
     async def _take(self, conn: Connection, due: Due, text: Text, now: datetime) -> Message | None:
@@ -110,17 +112,19 @@ class Deliveries:
         """Write what became of it. While the database is away this waits as long as the lease may last: what we know
         now, nobody else can find out later.
         """
-        verdict = domain.after_attempt(
+        verdict = states.after_attempt(
             outcome,
             tried=message.tried,
             now=self.clock.now(),
             base_s=self.pace.retry_base_s,
             jitter=self.jitter(),
+            doubted=message.doubted,
         )
         if await self._settle_at_last(message, verdict, outcome):
             self._tell(message, verdict.state, verdict.reason, attempt=message.attempt)
 
     async def _settle_at_last(self, message: Message, verdict: Verdict, outcome: Outcome) -> bool:
+        """What a provider says of itself must never hide that it took the message: the second time without it."""
         until, wait_s = self.clock.monotonic() + self.pace.lease_s - self.pace.send_timeout_s, FIRST_PATIENCE_S
         while self.clock.monotonic() < until:
             try:
@@ -128,6 +132,11 @@ class Deliveries:
             except Unavailable:
                 await self.clock.sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_PATIENCE_S)
+            except Exception:  # noqa: BLE001 - whatever it is that cannot be written
+                log.exception("delivery_unsettled", delivery_id=str(message.delivery_id), outcome=outcome.kind)
+                if outcome.reference is None:
+                    return False
+                outcome = replace(outcome, reference=None)
         log.error("delivery_unsettled", delivery_id=str(message.delivery_id), outcome=outcome.kind)
         return False
 
@@ -159,4 +168,5 @@ def _message(due: Due, attempt: int, text: Text) -> Message:
         attempt=attempt,
         budget=due.budget,
         text=text,
+        doubted=due.doubted,
     )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from waypost.notifications.domain import ChannelName, Queue
+from waypost.notifications.addresses import ChannelName
+from waypost.notifications.domain import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,9 @@ KINDS: Mapping[str, Kind] = {
         Kind(TRIP_COMPLETED, (ChannelName.EMAIL,), Queue.URGENT, timedelta(hours=24)),
     )
 }
+SOME_VALIDITY = timedelta(hours=24)  # of a kind that only a newer version knows
+
+
+def validity_of(kind: str) -> timedelta:
+    """How long a notice of that kind may be sent after it was due, or after a person has decided that it shall be."""
+    return KINDS[kind].validity if kind in KINDS else SOME_VALIDITY

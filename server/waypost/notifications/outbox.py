@@ -8,7 +8,7 @@ import msgspec
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
-from waypost.notifications import storage
+from waypost.notifications import storage_outbox
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import request_id
 
@@ -20,6 +20,6 @@ async def add(conn: Connection, org_id: UUID, *, kind: str, key: str, payload: o
     """
     body = msgspec.json.encode(payload).decode()
     now, row_id = clock.now(), new_id(clock)
-    await storage.add_outbox(
+    await storage_outbox.add_outbox(
         conn, org_id, row_id, kind=kind, key=key, payload=body, request_id=request_id.get(), now=now
     )

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from uuid import UUID
 
-from waypost.notifications.domain import Contact, Due, Message, Outcome
+from waypost.notifications.addresses import Contact
+from waypost.notifications.domain import Due, Message
+from waypost.notifications.states import Outcome
 from waypost.platform.database import Connection
 
-# A customer as we reach them now; None: there is no such customer (any more).
-Contacts = Callable[[Connection, UUID, UUID], Awaitable[Contact | None]]
+# A customer (organisation and id) as we reach them now; None: there is no such customer (any more). It may ask caches,
+# so no transaction is held meanwhile.
+Contacts = Callable[[UUID, UUID], Awaitable[Contact | None]]
 
 # Asked inside the claim: why this must not be sent any more (a stable word), or None. What it reads is read in the
 # very transaction that claims, so that a change which commits first is seen.

@@ -15,37 +15,35 @@ import asyncpg
 import msgspec
 
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
 from waypost.kernel.ids import new_id
-from waypost.notifications import announce, domain, storage
-from waypost.notifications.domain import (
-    MAX_ATTEMPTS,
-    REPEATABLE,
-    ChannelName,
-    Contact,
-    Delivery,
-    Notice,
-    Notification,
-    Pace,
-    Planned,
-    Poke,
-    Queue,
-    State,
-    Waiting,
-)
+from waypost.notifications import announce, storage, storage_outbox
+from waypost.notifications.addresses import REPEATABLE, ChannelName, Contact, Planned, plan
+from waypost.notifications.domain import Delivery, Notice, Notification, Pace, Poke, Queue, Waiting
 from waypost.notifications.kinds import KINDS, Kind
 from waypost.notifications.ports import Contacts
+from waypost.notifications.states import MAX_ATTEMPTS, State, wait_s
 from waypost.platform.database import AWAY, SYSTEM, Connection, Database
 from waypost.platform.telemetry import log, request_id
 from waypost.realtime.service import Publisher
 
 BATCH = 50
 SWEEP_AT_ONCE = 200
-POKES_AT_ONCE = 500
+POKES_AT_ONCE, FOR_BULK = 500, 50  # bulk gets its share of each pass, however many urgent ones there are
 LOCALE = "en"
 
 
 class UnknownKind(Exception):
     """An outbox row of a kind that this version does not know; a newer one will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What an outbox row says, and the customer whom it means as they are reached now."""
+
+    kind: Kind
+    notice: Notice
+    contact: Contact | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,16 @@ class Relay:
 
     async def expand(self) -> int:
         """Keep up to 50 outbox rows; how many there were."""
+        async with self.database.transaction(SYSTEM) as conn:
+            waiting = await storage_outbox.look_at_outbox(conn, self.clock.now(), BATCH)
+        if not waiting:
+            return 0
+        read = {(row.org_id, row.id): await self._read(row) for row in waiting}
         made: list[Delivery] = []
         async with self.database.transaction(SYSTEM) as conn:
-            rows = await storage.take_outbox(conn, self.clock.now(), BATCH)
+            rows = await storage_outbox.take_outbox(conn, waiting, self.clock.now())
             for row in rows:
-                made += await self._keep(conn, row)
+                made += await self._keep(conn, row, read[row.org_id, row.id])
         announce.changed(self.publisher, made)
         return len(rows)
 
@@ -85,21 +88,39 @@ class Relay:
         """The due deliveries that no worker was told of lately, urgent ones first; they count as told now."""
         async with self.database.transaction(SYSTEM) as conn:
             now, again_s = self.clock.now(), self.pace.repoke_s
-            urgent = await storage.poke(conn, Queue.URGENT, now, again_s, POKES_AT_ONCE)
-            return urgent + await storage.poke(conn, Queue.BULK, now, again_s, POKES_AT_ONCE - len(urgent))
+            urgent = await storage.poke(conn, Queue.URGENT, now, again_s, POKES_AT_ONCE - FOR_BULK)
+            bulk = await storage.poke(conn, Queue.BULK, now, again_s, POKES_AT_ONCE - len(urgent))
+            if len(urgent) == POKES_AT_ONCE - FOR_BULK:
+                urgent += await storage.poke(conn, Queue.URGENT, now, again_s, FOR_BULK - len(bulk))
+            return urgent + bulk
 
     async def untold(self, pokes: list[Poke]) -> None:
         """The workers could not be told of these: they are due as before."""
         async with self.database.transaction(SYSTEM) as conn:
             await storage.unpoke(conn, pokes)
 
-    async def _keep(self, conn: Connection, row: Waiting) -> list[Delivery]:
+    async def _read(self, row: Waiting) -> Readings | Exception:
+        """What a row says and who is meant; or why it cannot be kept, which is this row's alone."""
+        try:
+            kind = KINDS.get(row.kind)
+            if kind is None:
+                return UnknownKind()
+            notice = msgspec.json.decode(row.payload, type=Notice)
+            return Readings(kind, notice, await self.contacts(row.org_id, notice.customer_id))
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with this row, the others go on
+            return error
+
+    async def _keep(self, conn: Connection, row: Waiting, read: Readings | Exception) -> list[Delivery]:
         """One row, by itself: one that we cannot keep is put off, and holds up no other."""
         token = request_id.set(row.request_id)
         try:
             await conn.execute("SAVEPOINT row")
             try:
-                made = await self._make(conn, row)
+                if isinstance(read, Exception):
+                    raise read
+                made = await self._make(conn, row, read)
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever is wrong with this row, the others go on
@@ -112,29 +133,26 @@ class Relay:
         return made
 
     async def _put_off(self, conn: Connection, row: Waiting, error: Exception) -> None:
-        wait_s = domain.wait_s(row.tries + 1, self.pace.retry_base_s, self.jitter())
-        await storage.put_off_outbox(conn, row, type(error).__name__, self.clock.now() + timedelta(seconds=wait_s))
+        put_off_s = wait_s(row.tries + 1, self.pace.retry_base_s, self.jitter())
+        await storage_outbox.put_off_outbox(
+            conn, row, type(error).__name__, self.clock.now() + timedelta(seconds=put_off_s)
+        )
         expected = isinstance(error, UnknownKind | msgspec.MsgspecError | asyncpg.DataError)
         log.error("outbox_row_put_off", outbox_id=str(row.id), kind=row.kind, exc_info=None if expected else error)
 
-    async def _make(self, conn: Connection, row: Waiting) -> list[Delivery]:
+    async def _make(self, conn: Connection, row: Waiting, read: Readings) -> list[Delivery]:
         """The notification of a row, and its deliveries; none when the row was kept before."""
-        kind = KINDS.get(row.kind)
-        if kind is None:
-            raise UnknownKind
-        notice = msgspec.json.decode(row.payload, type=Notice)
-        contact = await self.contacts(conn, row.org_id, notice.customer_id)
-        now = self.clock.now()
+        kind, notice, contact, now = read.kind, read.notice, read.contact, self.clock.now()
         notification = self._notification(row, kind, notice, contact)
         facts = {**notice.facts, "name": notification.recipient, "business": contact.business if contact else ""}
-        new = await storage.add_notification(
+        new = await storage_outbox.add_notification(
             conn, notification, dedupe_key=row.key, locale=LOCALE, facts=facts, request_id=row.request_id
         )
-        planned = domain.plan(contact, kind.channels, self.offered) if new else []
-        made = [self._delivery(notification, plan, now) for plan in planned]
+        planned = plan(contact, kind.channels, self.offered) if new else []
+        made = [self._delivery(notification, each, now) for each in planned]
         for delivery in made:
-            await storage.add_delivery(conn, delivery, kind.queue, row.request_id)
-        await storage.close_outbox(conn, row, now)
+            await storage_outbox.add_delivery(conn, delivery, kind.queue, row.request_id)
+        await storage_outbox.close_outbox(conn, row, now)
         log.info("notification_made", notification_id=str(notification.id), kind=kind.name, deliveries=len(made))
         return made
 
@@ -151,16 +169,16 @@ class Relay:
             valid_until=row.created_at + kind.validity,
         )
 
-    def _delivery(self, notification: Notification, plan: Planned, now: datetime) -> Delivery:
+    def _delivery(self, notification: Notification, planned: Planned, now: datetime) -> Delivery:
         return Delivery(
             org_id=notification.org_id,
             id=new_id(self.clock),
             notification_id=notification.id,
             kind=notification.kind,
-            channel=plan.channel,
-            address=plan.address,
-            state=State.SUPPRESSED if plan.reason else State.PENDING,
-            reason=plan.reason,
+            channel=planned.channel,
+            address=planned.address,
+            state=State.SUPPRESSED if planned.reason else State.PENDING,
+            reason=planned.reason,
             attempt=0,
             budget=MAX_ATTEMPTS,
             due_at=now,

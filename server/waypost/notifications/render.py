@@ -13,7 +13,8 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from waypost.notifications.domain import Text, one_line
+from waypost.notifications.addresses import one_line
+from waypost.notifications.domain import Text
 
 TEMPLATES = Path(__file__).absolute().parent / "templates"
 VERSION = 1

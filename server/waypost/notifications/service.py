@@ -10,18 +10,17 @@ from waypost.identity import audit
 from waypost.kernel.clock import Clock
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal
-from waypost.notifications import announce, storage
+from waypost.notifications import announce, storage, storage_seen, storage_upkeep
 from waypost.notifications.domain import (
-    MAX_ATTEMPTS,
     Delivery,
     DeliveryMoveRefused,
     DeliveryNotFound,
-    Event,
     Filter,
     NotificationNotFound,
     Told,
-    moved_by,
 )
+from waypost.notifications.kinds import validity_of
+from waypost.notifications.states import MAX_ATTEMPTS, Event, moved_by
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.realtime.service import Publisher
 
@@ -42,8 +41,8 @@ class Notifications:
         principal.require(WATCHERS)
         after = decode_cursor(cursor, UUID) if cursor else None
         async with self.database.transaction(principal.org_id) as conn:
-            rows = await storage.list_notifications(conn, principal.org_id, wanted, after, limit)
-            deliveries = await storage.deliveries_of(conn, principal.org_id, [row.id for row in rows])
+            rows = await storage_seen.list_notifications(conn, principal.org_id, wanted, after, limit)
+            deliveries = await storage_seen.deliveries_of(conn, principal.org_id, [row.id for row in rows])
         by_notification: dict[UUID, list[Delivery]] = {}
         for delivery in deliveries:
             by_notification.setdefault(delivery.notification_id, []).append(delivery)
@@ -54,17 +53,17 @@ class Notifications:
         """One, with every word and every try. ``NotificationNotFound`` whether absent or another's."""
         principal.require(WATCHERS)
         async with self.database.transaction(principal.org_id) as conn:
-            found = await storage.find(conn, principal.org_id, notification_id)
+            found = await storage_seen.find(conn, principal.org_id, notification_id)
             if found is None:
                 raise NotificationNotFound
             return Told(
                 found,
-                await storage.deliveries_of(conn, principal.org_id, [notification_id]),
-                await storage.attempts_of(conn, principal.org_id, notification_id),
+                await storage_seen.deliveries_of(conn, principal.org_id, [notification_id]),
+                await storage_seen.attempts_of(conn, principal.org_id, notification_id),
             )
 
     async def replay(self, principal: Principal, delivery_id: UUID, why: str) -> Delivery:
-        """Send one that was given up, or refused, once more, with a new budget of attempts."""
+        """Send one that was given up, or refused, once more, with a new budget of attempts and of time."""
         return await self._act(principal, delivery_id, Event.REPLAY, why)
 
     async def resolve(self, principal: Principal, delivery_id: UUID, why: str, *, send_again: bool) -> Delivery:
@@ -80,6 +79,7 @@ class Notifications:
                 await storage.let_be(conn, before, now)
             else:
                 await storage.send_again(conn, before, event, _DONE[event], MAX_ATTEMPTS, now)
+                await storage.extend(conn, before, now + validity_of(before.kind))
             await audit.record(
                 conn,
                 principal,
@@ -110,10 +110,9 @@ class Notifications:
     async def on_console(self) -> Sequence[tuple[str, Delivery]]:
         """What the console channel has shown last, of every organisation: for the developer at this very machine."""
         async with self.database.transaction(SYSTEM) as conn:
-            return await storage.newest_on_console(conn, ON_THE_PAGE)
+            return await storage_seen.newest_on_console(conn, ON_THE_PAGE)
 
 
 async def outbox_waits_s(conn: Connection) -> float:
-    """How long the oldest promise that is due has waited for a relay, seconds. Needs the system scope."""
-    waits_s, _, _ = await storage.trouble(conn)
-    return waits_s
+    """How long the oldest promise waits to be kept, seconds. Needs the system scope."""
+    return (await storage_upkeep.trouble(conn)).outbox_s

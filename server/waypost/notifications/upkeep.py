@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from waypost.kernel.clock import Clock
-from waypost.notifications import storage
-from waypost.notifications.domain import State
+from waypost.notifications import storage_upkeep as storage
+from waypost.notifications.storage_upkeep import Trouble
 from waypost.platform.batches import in_batches
 from waypost.platform.database import SYSTEM, Connection, Database
 
-SETTLED = frozenset(State) - {State.PENDING, State.SENDING, State.IN_DOUBT, State.DEAD}
+GIVEN_UP_KEPT = timedelta(days=30)  # after which nobody would send it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +21,18 @@ class NotificationUpkeep:
     database: Database
     clock: Clock
 
-    async def trouble(self) -> tuple[float, int, int]:
-        """How long the oldest promise has waited, seconds; deliveries in doubt; deliveries given up."""
+    async def trouble(self) -> Trouble:
+        """What somebody should look at."""
         async with self.database.transaction(SYSTEM) as conn:
             return await storage.trouble(conn)
 
     async def forget(self, kept: timedelta) -> int:
-        """Delete what was settled and is older than that; never what is unsent, in doubt or for a person to replay."""
-        before = self.clock.now() - kept
+        """Delete what was settled and is older than that; never what is unsent or in doubt, or was given up lately."""
+        now = self.clock.now()
+        before, useless = now - kept, now - GIVEN_UP_KEPT
 
         async def notifications(conn: Connection, size: int) -> int:
-            return await storage.forget_notifications(conn, before, SETTLED, size)
+            return await storage.forget_notifications(conn, before, useless, size)
 
         async def outbox(conn: Connection, size: int) -> int:
             return await storage.forget_outbox(conn, before, size)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from waypost.notifications import domain
+from waypost.notifications.states import State
 from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none
 from waypost.platform.queries import PageQuery
 
@@ -16,7 +17,7 @@ from waypost.platform.queries import PageQuery
 class NotificationsQuery(PageQuery):
     """Which notifications a list shows; ``state``: of one of its deliveries."""
 
-    state: domain.State | None = None
+    state: State | None = None
     kind: Annotated[str, Meta(min_length=1, max_length=60, pattern=NO_NUL)] | None = None
     trip_id: UUID | None = None
 
@@ -153,7 +154,7 @@ def _of(d: domain.Delivery) -> dict[str, Any]:
         "state": d.state,
         "attempt": d.attempt,
         "updated_at": instant(d.updated_at),
-        "due_at": instant(d.due_at) if d.state is domain.State.PENDING else None,
+        "due_at": instant(d.due_at) if d.state is State.PENDING else None,
         "reason": d.reason,
         "provider": d.provider,
         "provider_ref": d.provider_ref,

@@ -62,6 +62,7 @@ class Child:
     group: str
     restart: bool
     death_signal: Signals
+    grace_s: float | None
     colour: int
     starting: bool = False
     process: Process | None = None
@@ -108,19 +109,21 @@ class Supervisor:
         restart: bool = False,
         group: str | None = None,
         death_signal: Signals = Signals.SIGTERM,
+        grace_s: float | None = None,
     ) -> Child:
         """Start a program and wait until ``ready()`` has returned; ProcessFailed when it ends first, or is too slow.
 
         ``env`` None is our own environment. With ``restart`` a later end is no failure: it is started again after
         ``next_delay``. Children of one ``group`` (by default each is its own) are stopped together.
-        ``death_signal`` is what it gets when we die: SIGKILL for one that must surely be gone.
+        ``death_signal`` is what it gets when we die: SIGKILL for one that must surely be gone. ``grace_s``: how long it
+        may take to end when asked, where that is not the supervisor's own.
         """
         if (known := self._children.get(name)) and known.tending and not known.tending.done():
             raise ValueError(f"there is already a child named {name}")
         self._console = self._console or Console(self._out or sys.stdout)
         self._width, self._started = max(self._width, len(name)), self._started + 1
         colour = COLOURS[self._started % len(COLOURS)]
-        child = Child(name, [str(arg) for arg in argv], env, group or name, restart, death_signal, colour)
+        child = Child(name, [str(arg) for arg in argv], env, group or name, restart, death_signal, grace_s, colour)
         child.starting = ready is not None
         output = await self._spawn(child)
         self._children[name] = child
@@ -228,7 +231,7 @@ class Supervisor:
         if child.pid is not None:
             with suppress(ProcessLookupError):
                 process.terminate()
-            await asyncio.wait({tending}, timeout=self.grace_s)
+            await asyncio.wait({tending}, timeout=self.grace_s if child.grace_s is None else child.grace_s)
         if child.pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, Signals.SIGKILL)

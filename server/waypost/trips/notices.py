@@ -24,8 +24,12 @@ async def tell(conn: Connection, clock: Clock, trip: Trip, move: Move) -> None:
 
 
 async def unwanted(conn: Connection, due: Due) -> str | None:
-    """Why a notice must not go out any more: the trip was cancelled, or is another customer's by now."""
+    """Why a notice must not go out any more: the trip was cancelled, or is another customer's by now; or that it set
+    out, when it has arrived.
+    """
     trip = await storage.find(conn, due.org_id, due.subject_id)
     if trip is None or trip.status is Status.CANCELLED:
         return "trip_cancelled"
+    if due.kind == TRIP_STARTED and trip.status is Status.COMPLETED:
+        return "trip_completed"
     return "customer_changed" if trip.customer_id != due.customer_id else None

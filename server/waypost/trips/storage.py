@@ -29,21 +29,28 @@ FIND = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.org_id = $1"
 FIND_RECEIVED = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.destination_org_id = $1"
 LOCK = "SELECT status, driver_id, version FROM trips WHERE org_id = $1 AND id = $2 FOR UPDATE"
 
-# Each branch is a scan of an index in its order, ended by its limit; an OR over both columns would read every trip of
-# either. A statement for each filter: one for all of them ("$4 IS NULL OR …") cannot use the filter's index.
-_PAGE = """
-SELECT {columns}
+
+def _page(own: str = "", received: str = "") -> str:
+    """A page of own and received trips: each branch is a scan of an index in its order, ended by its limit.
+
+    An OR over both columns would read every trip of either; and a statement for each filter, since one for all of them
+    ("$4 IS NULL OR …") cannot use the filter's index.
+    """
+    return f"""
+SELECT {COLUMNS}
  WHERE (t.org_id, t.id) IN (
     (SELECT org_id, id FROM trips WHERE org_id = $1 AND id < $2 {own} ORDER BY id DESC LIMIT $3)
     UNION ALL
     (SELECT org_id, id FROM trips WHERE destination_org_id = $1 AND id < $2 {received} ORDER BY id DESC LIMIT $3))
  ORDER BY t.id DESC LIMIT $3
-"""
-LIST = _PAGE.format(columns=COLUMNS, own="", received="")
-LIST_BY_STATUS = _PAGE.format(columns=COLUMNS, own="AND status = $4", received="AND status = $4")
+"""  # noqa: S608 - constants of this file
+
+
+LIST = _page()
+LIST_BY_STATUS = _page("AND status = $4", "AND status = $4")
 # A receiver sees no driver, so asking for one asks for own trips.
-LIST_BY_DRIVER = _PAGE.format(columns=COLUMNS, own="AND driver_id = $4", received="AND false")
-LIST_BY_BOTH = _PAGE.format(columns=COLUMNS, own="AND driver_id = $4 AND status = $5", received="AND false")
+LIST_BY_DRIVER = _page("AND driver_id = $4", "AND false")
+LIST_BY_BOTH = _page("AND driver_id = $4 AND status = $5", "AND false")
 LAST_ID = UUID(int=2**128 - 1)
 
 ADD = """

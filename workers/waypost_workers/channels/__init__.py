@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from waypost.kernel.clock import Clock
-from waypost.notifications.domain import ChannelName
+from waypost.notifications.addresses import ChannelName
 from waypost.notifications.ports import Channel
 from waypost.settings import Settings, reveal
 from waypost.wiring import offered

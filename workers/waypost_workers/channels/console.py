@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from waypost.notifications.domain import Message, Outcome, OutcomeKind
+from waypost.notifications.domain import Message
+from waypost.notifications.states import Outcome, OutcomeKind
 
 
 class Console:

@@ -23,13 +23,16 @@ import aiosmtplib
 from aiosmtplib import SMTPException, SMTPResponseException
 
 from waypost.kernel.clock import Clock
-from waypost.notifications.domain import Message, Outcome, OutcomeKind, one_line
+from waypost.notifications.addresses import one_line
+from waypost.notifications.domain import Message
+from waypost.notifications.states import Outcome, OutcomeKind
 from waypost.platform.telemetry import log
 
 LONGEST_NAME = 100
 _SPECIAL = re.compile(r'[()<>@,:;.\\"\[\]]')  # RFC 5322, section 3.2.3: what a phrase may hold in quotes only
 TEMPORARY, PERMANENT = range(400, 500), range(500, 600)
 OURS, BYE = 0.85, 0.05  # parts of the time that a try may take: until the answer, and to part
+UNFIT = (ValueError, IndexError, HeaderParseError)  # what the library says of a header that cannot be
 POLICY = email.policy.SMTP.clone(cte_type="7bit")  # not every server takes 8 bits
 
 
@@ -72,8 +75,13 @@ class Email:
     async def send(self, message: Message) -> Outcome:
         """Try once. Unknown only from when the message itself may have been taken, to its answer."""
         try:
-            data = compose(message, self.sender, self.clock.now()).as_bytes()
-        except (ValueError, IndexError, HeaderParseError):
+            origin = _mailbox(message.sender, self.sender)
+        except UNFIT:
+            log.exception("sender_unfit")  # ours to put right: no fault of who was to be told
+            return Outcome(OutcomeKind.NOT_SENT, "smtp_sender_unfit")
+        try:
+            data = compose(message, origin, self.clock.now()).as_bytes()
+        except UNFIT:
             log.exception("mail_not_composed", delivery_id=str(message.delivery_id))
             return Outcome(OutcomeKind.REFUSED, "smtp_not_composed")
         client = self.server.client(self.timeout_s, _domain(self.sender))
@@ -93,7 +101,7 @@ class Email:
             await self._part(client)
         finally:
             client.close()
-        return Outcome(OutcomeKind.ACCEPTED, reference=one_line(response.message, 200) or None, status=response.code)
+        return Outcome(OutcomeKind.ACCEPTED, reference=_readable(response.message), status=response.code)
 
     async def _part(self, client: aiosmtplib.SMTP) -> None:
         """As the protocol has it, if that goes quickly: the message is taken already."""
@@ -101,15 +109,15 @@ class Email:
             await client.quit(timeout=self.timeout_s * BYE)
 
 
-def compose(message: Message, sender: str, now: datetime) -> EmailMessage:
+def compose(message: Message, origin: Address, now: datetime) -> EmailMessage:
     """The message in both forms. Names are cut to one line first; the library's policy refuses a header that is not.
 
     The Message-ID is the delivery's own, whatever the attempt: who gets it twice can tell, and drop it.
     """
     mail = EmailMessage(policy=POLICY)
-    mail["Message-ID"] = f"<{message.delivery_id}@{_domain(sender)}>"
+    mail["Message-ID"] = f"<{message.delivery_id}@{origin.domain}>"
     mail["Date"] = now
-    mail["From"] = _mailbox(message.sender, sender)
+    mail["From"] = origin
     mail["To"] = _mailbox(message.recipient, message.address)
     mail["Subject"] = message.text.subject
     mail["Auto-Submitted"] = "auto-generated"
@@ -124,6 +132,11 @@ def _mailbox(name: str, address: str) -> Address:
     """
     words = " ".join(_SPECIAL.sub(" ", one_line(name, LONGEST_NAME)).split())
     return Address(words, addr_spec=address)
+
+
+def _readable(answer: str) -> str | None:
+    """A server's words as they may be stored: what was no UTF-8 came as lone surrogates."""
+    return one_line(answer.encode(errors="replace").decode(), 200) or None
 
 
 def _domain(sender: str) -> str:

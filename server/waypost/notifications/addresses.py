@@ -1,0 +1,86 @@
+"""Pure rules of whom to tell by which way, and what may be handed to a channel."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ChannelName(StrEnum):
+    """By what a notice goes out."""
+
+    CONSOLE = "console"
+    EMAIL = "email"
+
+
+# Where the receiver drops a repeat (an e-mail with the same Message-ID) or the repeat does no harm.
+REPEATABLE = frozenset({ChannelName.CONSOLE, ChannelName.EMAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A customer as we reach them, and the business that tells them."""
+
+    name: str
+    business: str
+    phone: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A delivery to be; ``reason`` set: it is suppressed, and why."""
+
+    channel: ChannelName
+    address: str
+    reason: str | None = None
+
+
+def plan(contact: Contact | None, wanted: tuple[ChannelName, ...], offered: frozenset[ChannelName]) -> list[Planned]:
+    """One delivery for each channel that carries the notice; those that cannot, with the reason."""
+    if contact is None:
+        return [Planned(wanted[0], "", "no_recipient")]
+    planned = []
+    if ChannelName.CONSOLE in offered:
+        planned.append(Planned(ChannelName.CONSOLE, contact.phone or contact.email or ""))
+    for channel in wanted:
+        if channel not in offered:
+            if not offered:
+                planned.append(Planned(channel, address_of(contact, channel) or "", "channel_off"))
+            continue
+        planned.append(_by(channel, address_of(contact, channel)))
+    return planned
+
+
+def _by(channel: ChannelName, address: str | None) -> Planned:
+    if not address:
+        return Planned(channel, "", "no_address")
+    return Planned(channel, address, None if is_address(channel, address) else "bad_address")
+
+
+def address_of(contact: Contact, channel: ChannelName) -> str | None:
+    """Where ``channel`` reaches them."""
+    return contact.email if channel is ChannelName.EMAIL else contact.phone
+
+
+# RFC 5321's dot-string or letters beyond ASCII are rare here and refused: no provider of ours takes them.
+_EMAIL = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+)
+LONGEST_EMAIL = 254  # RFC 5321, section 4.5.3.1.3
+
+
+def is_address(channel: ChannelName, address: str) -> bool:
+    """May it be handed to the channel? Nothing that could end an SMTP command gets through."""
+    if channel is not ChannelName.EMAIL:
+        return True
+    return len(address) <= LONGEST_EMAIL and _EMAIL.fullmatch(address) is not None
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def one_line(text: str, longest: int) -> str:
+    """A text for a header or a subject: no line break or control character, cut to ``longest`` characters."""
+    return _CONTROL.sub(" ", text).strip()[:longest].rstrip()
