@@ -110,7 +110,7 @@ REVOKE EXECUTE ON FUNCTION waypost_drop_fix_partition(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION waypost_drop_fix_partition(timestamptz) TO waypost_system;
 
 -- The server's own analyser looks at each week, but never at the table of all weeks. From PostgreSQL 18 on that can be
--- asked for alone: a sample, and no week is locked against its making; before, every week is looked at too.
+-- asked for alone, a sample of it all; before, every week is looked at too. A week that is to be made waits meanwhile.
 CREATE FUNCTION waypost_analyse() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '1s'
     AS $$

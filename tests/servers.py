@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -96,3 +96,16 @@ async def _start(stack: EmbeddedStack) -> None:
     await stack.start()
     await provision(stack.postgres, TEMPLATE)
     await migrations.up(stack.database_dsn(user="waypost_owner", database=TEMPLATE), login="waypost")
+
+
+@asynccontextmanager
+async def database_away(servers: Servers) -> AsyncIterator[None]:
+    """Nobody gets a connection, and those that are open are cut."""
+    conn = await servers.stack.postgres.connect("postgres")
+    try:
+        await conn.execute("ALTER ROLE waypost NOLOGIN")
+        await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'waypost'")
+        yield
+    finally:
+        await conn.execute("ALTER ROLE waypost LOGIN")
+        await conn.close()

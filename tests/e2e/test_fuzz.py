@@ -100,7 +100,11 @@ async def test_nothing_that_the_fuzzer_sends_is_answered_in_a_way_that_is_not_de
 @pytest.mark.timeout(5400)
 async def test_nor_of_fifty_thousand_cases(environment: dict[str, str], org: Org, tmp_path: Path):
     ids = await world(org)
+    assert await fuzz(environment, await org.token(), ids, cases=900, folder=tmp_path) >= 50_000
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_nor_of_what_a_device_sends(environment: dict[str, str], org: Org, tmp_path: Path):
     phone = await org.phone()
-    sent = await fuzz(environment, await org.token(), ids, cases=900, folder=tmp_path)
-    sent += await fuzz(environment, phone.token, ids, cases=120, folder=tmp_path)
-    assert sent >= 50_000
+    assert await fuzz(environment, phone.token, await world(org), cases=60, folder=tmp_path) > 1000

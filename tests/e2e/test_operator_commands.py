@@ -51,6 +51,8 @@ async def test_what_is_missing_is_named_and_a_whole_set_is_good(environment: dic
     for name in ("WAYPOST_DATABASE_URL", "WAYPOST_SIGNING_KEY", "WAYPOST_ENCRYPTION_KEYS"):
         assert f"{name} is not set" in said(lacking)
     assert "WAYPOST_REDIS_URL" not in said(lacking)
+    no_keys = await waypost("check-config", env=clean_environment(environment | {"WAYPOST_ENCRYPTION_KEYS": "secret"}))
+    assert (no_keys.status, "`WAYPOST_ENCRYPTION_KEYS` is not a list of keys" in said(no_keys)) == (1, True)
     good = await waypost("check-config", env=clean_environment(environment))
     assert (good.status, "missing" in said(good)) == (0, False)
 
@@ -180,6 +182,8 @@ async def test_an_export_is_written_whole_or_not_at_all(
     assert (await waypost(*export, out, "--status", "lost", env=env)).status == 1
     nothing = await waypost(*export, out, "--to", "1999-12-31", env=env)
     assert (nothing.status, out.read_text().count("\n")) == (0, 1)
+    backwards = await waypost(*export, out, "--from", "2030-01-01", "--to", "2020-01-01", env=env)
+    assert (backwards.status, len(said(backwards).strip().splitlines())) == (2, 1)
     assert names_in(tmp_path) == ["trips.csv"]
     nowhere = await waypost(*export, tmp_path / "no" / "x.csv", env=env)
     assert (nowhere.status, len(said(nowhere).strip().splitlines())) == (2, 1)
@@ -220,8 +224,8 @@ async def test_the_doctor_finds_nothing_in_a_healthy_house_and_everything_in_an_
             org.org_id, uuid4(), org.owner.user_id,
         )  # fmt: skip
         await conn.execute(
-            "INSERT INTO outbox (org_id, id, kind, key, payload, created_at)"
-            " VALUES ($1, $2, 'x', 'x', '{}', now() - interval '10 minutes')",
+            "INSERT INTO outbox (org_id, id, kind, key, payload, created_at, tries, due_at)"
+            " VALUES ($1, $2, 'x', 'x', '{}', now() - interval '10 minutes', 3, now() + interval '1 hour')",
             org.org_id, uuid4(),
         )  # fmt: skip
         await conn.execute(
@@ -237,5 +241,6 @@ async def test_the_doctor_finds_nothing_in_a_healthy_house_and_everything_in_an_
         await services.redis.config_set("maxmemory-policy", "noeviction")
         await services.redis.config_set("maxmemory", "0")
     assert ill.status == 1
+    assert "1 could not be kept so far" in ill.text
     for what in ("workers", "relays", "outbox", "jobs", "timed runs", "Redis"):
         assert re.search(rf"^missing +{what} .*\n +-> ", said(ill), re.MULTILINE), (what, said(ill))

@@ -6,12 +6,14 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
 from tests.e2e.commands import clean_environment, running, waypost
 from tests.e2e.workers import PATHS
 from tests.notices import World, telling
+from tests.servers import Servers
 from tests.waiting import until
 
 
@@ -46,6 +48,41 @@ async def test_bad_settings_are_told_with_status_2_before_anything_starts():
     said = await waypost("relay", env=clean_environment({"WAYPOST_RELAY_POLL_S": "7"}))
     assert said.status == 2
     assert "WAYPOST_RELAY_POLL_S" in said.complaint
+
+
+async def test_bad_settings_are_told_by_the_worker_with_status_2_too():
+    status, said = await run_worker(env={"WAYPOST_RELAY_POLL_S": "7"})
+    assert (status, "WAYPOST_RELAY_POLL_S" in said, "Traceback" in said) == (2, True, False)
+
+
+@pytest.fixture
+async def not_migrated(servers: Servers, environment: dict[str, str]) -> AsyncIterator[dict[str, str]]:
+    """Settings with a database that nobody has migrated."""
+    name = f"empty_{uuid4().hex[:12]}"
+    conn = await servers.stack.postgres.connect("postgres")
+    await conn.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield environment | {"WAYPOST_DATABASE_URL": servers.stack.database_dsn(database=name)}
+    finally:
+        await conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await conn.close()
+
+
+@pytest.mark.parametrize("arguments", [[], ["relay"]])
+async def test_a_database_that_was_not_migrated_is_one_clear_line_of_worker_and_relay(
+    not_migrated: dict[str, str], arguments: list[str]
+):
+    status, said = await run_worker(*arguments, env=not_migrated)
+    assert (status, "run `waypost migrate up`" in said, "Traceback" in said) == (1, True, False)
+
+
+async def test_a_database_that_was_not_migrated_is_one_clear_line_of_the_operators_commands(
+    not_migrated: dict[str, str],
+):
+    for command in (("user", "list"), ("token", "list", "--org", "X"), ("export", "trips", "--org", "X", "--out", "-")):
+        said = await waypost(*command, env=clean_environment(not_migrated))
+        assert (said.status, len(said.complaint.strip().splitlines())) == (1, 1), said.complaint
+        assert "run `waypost migrate up`" in said.complaint
 
 
 async def test_missing_settings_are_one_line_and_status_1():

@@ -15,7 +15,9 @@ from uuid import UUID
 import pytest
 
 from tests.factories import Org, organisation
+from tests.servers import Servers, database_away
 from waypost.identity.domain import OrgSettings
+from waypost.jobs import storage
 from waypost.jobs.domain import (
     MAX_TRIES,
     Asked,
@@ -29,7 +31,6 @@ from waypost.jobs.domain import (
     Step,
     TooManyJobs,
 )
-from waypost.jobs import storage
 from waypost.jobs.ports import JobRules
 from waypost.jobs.runner import Runner
 from waypost.jobs.service import Jobs
@@ -42,6 +43,7 @@ from waypost.trips.domain import Move
 from waypost.trips.export import ROWS_A_STEP
 from waypost.trips.service import NewTrip
 from waypost.wiring import JOB_KINDS, Services, job_rules, job_runner_over
+from waypost_workers.functions.jobs import run_job
 
 NUMBERS = 10
 
@@ -190,11 +192,13 @@ async def test_a_worker_that_was_overtaken_keeps_no_chunk_though_the_other_has_k
                 await claimed.wait()
             return await super().step(conn, org_id, plan, cursor)
 
-    await replace(world.worker(), kinds={"export.numbers": Overtaken()}).run(job.org_id, job.id)
-    held = await world.look(job)
-    assert (held.state, held.attempt, held.rows_done, await world.chunks(job)) == (State.RUNNING, 2, 5, 5)
-    go_on.set()
-    await others[0]
+    try:
+        await replace(world.worker(), kinds={"export.numbers": Overtaken()}).run(job.org_id, job.id)
+        held = await world.look(job)
+        assert (held.state, held.attempt, held.rows_done, await world.chunks(job)) == (State.RUNNING, 2, 5, 5)
+    finally:
+        go_on.set()
+        await asyncio.gather(*others)
     assert await world.text(job) == ALL_NUMBERS
 
 
@@ -252,12 +256,10 @@ async def test_being_stopped_in_the_middle_is_no_failure_of_the_job(world: World
     assert await world.text(job) == ALL_NUMBERS
 
 
-async def test_a_call_of_the_queue_ends_quietly_while_the_database_is_away(world: World):
+async def test_a_call_of_the_queue_ends_quietly_while_the_database_is_away(world: World, servers: Servers):
     job = await world.ask()
-    away = await open_database(world.services.settings.database_url.get_secret_value())  # type: ignore[union-attr]
-    await away.close()
-    runner = replace(world.worker(), database=replace(away, pool=Closed()))  # type: ignore[arg-type]
-    await run_job({"job_runner": runner}, str(job.org_id), str(job.id))
+    async with database_away(servers):
+        await run_job({"job_runner": world.worker()}, str(job.org_id), str(job.id))
     assert (await world.look(job)).state is State.QUEUED
 
 

@@ -63,6 +63,13 @@ async def test_a_refused_login_is_tried_again_later_and_is_no_refusal_of_the_cus
         assert sink.accepted == []
 
 
+async def test_a_sender_that_is_no_address_is_our_fault_and_no_refusal_of_the_customer():
+    async with mail_server() as sink:
+        server = MailServer("127.0.0.1", sink.port, "none")
+        outcome = await Email(server, "alerts..x@jacaranda.example", 5, FakeClock()).send(MESSAGE)
+        assert (outcome.kind, outcome.reason, sink.accepted) == (OutcomeKind.NOT_SENT, "smtp_sender_unfit", [])
+
+
 async def test_a_server_without_starttls_gets_nothing_in_the_clear():
     async with mail_server() as sink:
         outcome = await send(MailServer("127.0.0.1", sink.port, "starttls"))
@@ -90,6 +97,7 @@ async def test_over_tls_from_the_first_byte(tmp_path: Path):
     [
         ({"WAYPOST_SMTP_HOST": "mail.example.com"}, "WAYPOST_SMTP_FROM"),
         ({"WAYPOST_SMTP_HOST": "mail.example.com", "WAYPOST_SMTP_FROM": "nobody"}, "WAYPOST_SMTP_FROM"),
+        ({"WAYPOST_SMTP_HOST": "mail.example.com", "WAYPOST_SMTP_FROM": "a..b@example.com"}, "WAYPOST_SMTP_FROM"),
         (
             {"WAYPOST_SMTP_HOST": "mail.example.com", "WAYPOST_SMTP_FROM": "a@b.c", "WAYPOST_SMTP_TLS": "none"},
             "only for a mail server on this very machine",

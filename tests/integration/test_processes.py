@@ -168,6 +168,18 @@ async def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(world: Wor
     assert child.failure().exit_code == -signal.SIGKILL
 
 
+async def test_a_child_that_may_take_longer_to_end_gets_its_own_grace(world: World) -> None:
+    world.supervisor.grace_s = 0.2
+    slowly = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.8), sys.exit(7)));"
+        " print('up', flush=True); signal.pause()"
+    )
+    child = await world.supervisor.start("sender", python(slowly), grace_s=5)
+    await until(lambda: "up" in world.text)
+    await world.supervisor.stop()
+    assert child.failure().exit_code == 7
+
+
 async def test_stop_may_be_repeated_and_finds_children_already_gone(world: World) -> None:
     child = await world.supervisor.start("worker", python(OBEDIENT))
     os.kill(child.pid or 0, signal.SIGKILL)

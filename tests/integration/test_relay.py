@@ -23,6 +23,7 @@ from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM
 from waypost.settings import Settings
 from waypost.wiring import relay_over
+from waypost_workers.process import beside
 from waypost_workers.queues import QueueName, close_queues, decode, open_queues
 from waypost_workers.relay import RelayLoop, listen_url, run
 
@@ -206,8 +207,8 @@ WITH n AS (
       FROM notifications, generate_series(1, $1) i RETURNING org_id, id)
 INSERT INTO deliveries (org_id, id, notification_id, channel, address, queue, state, budget, due_at, created_at,
                         updated_at)
-SELECT org_id, gen_random_uuid(), id, 'email', 'x@example.com', 'urgent', 'pending', 8, now() - interval '1 hour', now(),
-       now() FROM n
+SELECT org_id, gen_random_uuid(), id, 'email', 'x@example.com', 'urgent', 'pending', 8, now() - interval '1 hour',
+       now(), now() FROM n
 """
 
 
@@ -303,6 +304,24 @@ async def test_one_request_id_leads_from_the_request_to_its_deliveries(world: Wo
     assert decode(await world.services.redis.get(job_key_prefix + job))["a"][2] == "0123456789abcdef"
     (row,) = await world.query("SELECT n.request_id AS a, d.request_id AS b FROM notifications n, deliveries d")
     assert (row["a"], row["b"]) == ("0123456789abcdef", "0123456789abcdef")
+
+
+async def test_a_heartbeat_that_fails_whatever_it_runs_into_neither_ends_the_process_nor_stays_away(
+    environment: dict[str, str],
+):
+    beats = 0
+
+    def detail() -> dict[str, object]:
+        nonlocal beats
+        beats += 1
+        if beats < 3:
+            raise ValueError("no")
+        return {}
+
+    async with telling(environment, WAYPOST_HEARTBEAT_S="0.1") as world:
+        async with beside(world.services, heartbeats.heart("worker", world.services.clock, detail)):
+            await until(lambda: world.query("SELECT FROM heartbeats"))
+        assert await world.query("SELECT FROM heartbeats") == []
 
 
 async def test_a_heartbeat_has_an_age_and_is_forgotten_after_a_day(world: World):

@@ -6,9 +6,7 @@ from waypost.platform.database import DatabaseUnusable, open_database
 from waypost.platform.redis import RedisUnusable, open_redis
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://way:se/cret@db/waypost", "postgres://way:se#cret@db:x/waypost"]
-)
+@pytest.mark.parametrize("url", ["postgresql://way:se/cret@db/waypost", "postgres://way:se#cret@db:x/waypost"])
 async def test_a_database_address_that_is_none(url: str):
     with pytest.raises(DatabaseUnusable) as refused:
         await open_database(url)

@@ -119,11 +119,11 @@ async def up(
 
 async def check(database: Database) -> None:
     """``MigrationFailed`` unless the database has every migration that this version brings."""
-    async with database.transaction(SYSTEM) as conn:
-        try:
+    try:
+        async with database.transaction(SYSTEM) as conn:
             applied = {row["version"] for row in await conn.fetch("SELECT version FROM schema_checksums")}
-        except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
-            applied = set()
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        applied = set()
     if missing := [m.path.name for m in files(directory()) if m.version not in applied]:
         raise MigrationFailed(f"the database lacks {', '.join(missing)}: run `waypost migrate up`")
 
