@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# Those that a pooler between can make a difference to.
+DATABASE_TESTS := $(filter-out %/test_embedded.py %/test_packaging.py %/test_processes.py %/test_replay_client.py \
+  %/test_dashboard_sources.py %/test_mail_ways.py,$(wildcard tests/integration/test_*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long test-pooler check bench web screens lock clean
@@ -22,7 +25,7 @@ test-long: $(VENV)/.dev web $(VENV)/.js ## the same with the long forms of storm
 
 test-pooler: $(VENV)/.dev ## the integration tests with a PgBouncer in transaction mode between, where there is one
 	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer > /dev/null || { echo "no pgbouncer here: left out"; exit 0; }; \
-	  $(BIN)/pytest -q -n auto --dist worksteal --pooler tests/integration $(ARGS)
+	  $(BIN)/pytest -q -n auto --dist worksteal --pooler $(DATABASE_TESTS) $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types, imports, unit tests: within a minute
 	@$(BIN)/ruff format --check --quiet .

@@ -30,6 +30,7 @@ default_pool_size = {connections}
 max_client_conn = 1000
 server_idle_timeout = 5
 query_wait_timeout = 20
+server_login_retry = 0.1
 logfile = {folder}/pgbouncer.log
 """
 
