@@ -45,6 +45,8 @@ GIVE_UP = """
 UPDATE deliveries SET state = $4, reason = $5, due_at = coalesce($6, due_at), updated_at = $3
  WHERE org_id = $1 AND id = $2 AND state = 'pending'
 """
+# What the end of a try may still change; a row that is pending again has had its end.
+UNSETTLED = frozenset({State.SENDING, State.IN_DOUBT})
 SETTLE = """
 UPDATE deliveries
    SET state = $4, reason = $5, due_at = coalesce($6, due_at), provider_ref = coalesce($7, provider_ref),
@@ -165,7 +167,7 @@ async def settle(
     """Write what became of an attempt; False, and no effect, when a later one has begun or it is settled already."""
     settled = await conn.fetchval(
         SETTLE, org_id, delivery_id, attempt, verdict.state, verdict.reason, verdict.due_at, outcome.reference, now,
-        moved_by(verdict.event),
+        [state for state in moved_by(verdict.event) if state in UNSETTLED],
     )  # fmt: skip
     if settled is None:
         return False
