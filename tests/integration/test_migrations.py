@@ -101,7 +101,7 @@ async def test_rows_of_the_first_released_form_are_served_by_this_version(fresh:
         assert (trip.status, trip.driver_name, trip.customer_name) == ("started", "Old Driver", "Old Customer")
         phone = await services.devices.authenticate(TOKEN)
         assert (phone.device_id, phone.driver_id, phone.vehicle_id) == (ids["device"], ids["driver"], ids["truck"])
-        assert (await services.identity.settings(ids["org"])).time_zone == "Africa/Harare"
+        assert (await services.rules.of(ids["org"])).time_zone == "Africa/Harare"
         async with services.database.transaction(ids["org"]) as conn:
             held = await conn.fetch(HELD)
         assert [tuple(row) for row in held] == [(ids["driver"], ids["truck"], None, True)]

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tests.fakes.clock import NOON
 from waypost.jobs.domain import (
     MAX_TRIES,
-    OPEN,
     Job,
     JobFileExpired,
     JobNotDone,
@@ -60,7 +59,7 @@ def test_a_job_is_seen_by_who_asked_for_it_and_by_owners(principal: Principal, *
 
 @pytest.mark.parametrize("state", State)
 def test_only_a_job_that_ended_otherwise_cannot_be_cancelled(state: State):
-    if state in OPEN | {State.CANCELLED}:
+    if state in {State.QUEUED, State.RUNNING, State.CANCELLED}:
         check_cancellable(state)
     else:
         with pytest.raises(JobOver, match=state):

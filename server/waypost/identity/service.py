@@ -107,11 +107,6 @@ class Identity:
             raise TokenInvalid
         return memberships[0]
 
-    async def settings(self, org_id: UUID) -> OrgSettings:
-        """An organisation's settings."""
-        async with self.database.transaction(org_id) as conn:
-            return await storage.settings_of(conn, org_id)
-
     async def save_settings(self, org_id: UUID, settings: OrgSettings) -> None:
         """Replace an organisation's settings, by the operator; people's own way is ``Organisations.change``."""
         async with self.database.transaction(org_id) as conn:

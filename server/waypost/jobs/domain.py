@@ -62,9 +62,6 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({State.QUEUED, State.RUNNING})
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """A job. ``cursor``: where its kind goes on, in the kind's own terms; None: at the beginning."""

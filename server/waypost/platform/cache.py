@@ -95,12 +95,9 @@ class Cache:
     telling: set[asyncio.Task[None]] = field(default_factory=set)
     away_until: float = 0.0
 
-    async def get(
-        self, org_id: UUID, kind: Kind[T], key: object, load: Callable[[], Awaitable[T]], *, alone: bool = False
-    ) -> T:
+    async def get(self, org_id: UUID, kind: Kind[T], key: object, load: Callable[[], Awaitable[T]]) -> T:
         """The value of ``key``; ``load`` reads the database when nobody has it: once, however many ask at once.
 
-        ``alone``: ``load`` uses a connection of the caller's, so it runs in the caller's own task and for it only.
         While Redis is slow or away the database answers (this memory has no way to learn of changes then).
         """
         number = await self._number(org_id, kind)
@@ -113,8 +110,6 @@ class Cache:
             self.count(kind.name, "memory")
             value: T = kept.value  # put there under the same kind
             return value
-        if alone:
-            return await self._find(org_id, kind, name, load)
         task = self.loading.get(name)
         if task is None:
             task = asyncio.create_task(self._find(org_id, kind, name, load), name=f"load {kind.name}")

@@ -52,7 +52,7 @@ class PoolGauges(Collector):
         return {"main": self.database.pool, "system": self.database.system_pool}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Metrics:
     """The figures of one process; each registry is its own, so that tests may hold several."""
 
@@ -62,21 +62,19 @@ class Metrics:
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
-        requests = Histogram(
+        self.requests = Histogram(
             "waypost_request_seconds",
             "Time to answer, by the route's template.",
             ["method", "route", "status"],
             registry=self.registry,
             buckets=BUCKETS_S,
         )
-        reads = Counter(
+        self.cache_reads = Counter(
             "waypost_cache_reads",
             "Reads of the caches: where the answer was.",
             ["kind", "from"],
             registry=self.registry,
         )
-        object.__setattr__(self, "requests", requests)
-        object.__setattr__(self, "cache_reads", reads)
 
     def cache_read(self, kind: str, where: str) -> None:
         """A value of ``kind`` was in "memory", in "redis", or had to come from the "database"."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import asin, atan2, cos, degrees, radians, sin, sqrt
+from math import asin, cos, radians, sin, sqrt
 from typing import Protocol
 
 EARTH_M = 6_371_000.0
@@ -28,9 +28,3 @@ def distance_m(a: Place, b: Place) -> float:
 def moved(latitude: float, longitude: float, *, north_m: float, east_m: float) -> tuple[float, float]:
     """(latitude, longitude) some metres away."""
     return latitude + north_m / DEGREE_M, longitude + east_m / (DEGREE_M * cos(radians(latitude)))
-
-
-def course_deg(a: Place, b: Place) -> float:
-    """The direction from ``a`` to ``b`` near by: 0 is north, 90 east."""
-    east = (b.longitude - a.longitude) * cos(radians(a.latitude))
-    return degrees(atan2(east, b.latitude - a.latitude)) % 360
