@@ -28,7 +28,13 @@ def test_ids_are_ordered_by_their_millisecond_and_well_formed():
     ids = [uuid7(NOON + timedelta(milliseconds=n), 2**74 - 1 - n) for n in range(5)]
     assert ids == sorted(ids)
     assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
-    assert new_id(FakeClock()) != new_id(FakeClock())
+
+
+def test_ids_of_one_millisecond_are_in_the_order_in_which_they_were_made():
+    clock = FakeClock()
+    made = [new_id(clock) for _ in range(1000)]
+    assert made == sorted(set(made))
+    assert new_id(clock, lambda _bits: 0) > made[-1]
 
 
 @given(st.tuples(st.datetimes(timezones=st.just(UTC)), st.integers(0, 2**63 - 1)))

@@ -6,6 +6,8 @@ import type { Session, SignedIn } from './store';
 
 const RENEWAL_LOCK = 'waypost.renewal';
 const RENEW_AGAIN_MS = 5_000;
+// A tab sees what another one has stored a moment later, not at once: our turn lasts until it has got there.
+const STORED_MS = 100;
 
 /** What became of asking for another access token. `unknown`: the server gave no verdict; it may still be good. */
 export type Renewal = 'renewed' | 'ended' | 'unknown';
@@ -67,8 +69,10 @@ async function exchangeToken(refused: string | undefined): Promise<Renewal> {
   try {
     const body = { refreshToken: before.refreshToken };
     const answer = await request<SignedIn>('POST', '/auth/refresh', { body });
-    if (newest()?.accessToken === refused) keep({ ...before, ...answer });
-    else follow(); // somebody signed out, or in as another person, meanwhile
+    if (newest()?.accessToken === refused) {
+      keep({ ...before, ...answer });
+      await new Promise((resolve) => setTimeout(resolve, STORED_MS));
+    } else follow(); // somebody signed out, or in as another person, meanwhile
     return session.value ? 'renewed' : 'ended';
   } catch (error) {
     return isDead(error) ? 'ended' : 'unknown';
