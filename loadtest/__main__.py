@@ -1,4 +1,4 @@
-"""``python -m loadtest SCENARIO``: start a private stack, drive it, print the figures."""
+"""Load tests: each starts a private stack, drives it and prints figures; `world` prepares a running installation."""
 
 from __future__ import annotations
 
@@ -6,32 +6,147 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-from loadtest.scenarios import SCENARIOS
-from loadtest.stand import Stand, machine
+import typer
+
+from loadtest import budgets, history, ingest, keys, seen, world
+from loadtest.errors import LoadtestError
+from loadtest.machine import ROOT, machine
+from loadtest.stand import Stand
+from waypost.commands.common import loop_factory
+from waypost.kernel.errors import AppError
+from waypost.platform.embedded import EmbeddedError
+
+YARDSTICK = ROOT.parent / "shared" / "yardstick"
+BAD_USE = 2
 
 
 def main() -> int:
+    options = _parser().parse_args(sys.argv[1:] or ["all"])
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return int(runner.run(options.run(options)))
+    except typer.Exit as end:  # a shared part of the commands has said why
+        return end.exit_code
+    except (LoadtestError, EmbeddedError, AppError) as error:
+        print(f"loadtest: {error.detail if isinstance(error, AppError) else error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
-    parser.add_argument("scenario", nargs="?", choices=sorted(SCENARIOS), help="what to measure (default: each)")
-    parser.add_argument("--seconds", type=float, default=10, help="how long each part runs (default 10)")
-    parser.add_argument("--connections", type=int, default=32, help="clients at once (default 32)")
-    parser.add_argument("--json", type=Path, help="write the figures there as well")
-    options = parser.parse_args()
-    names = [options.scenario] if options.scenario else sorted(SCENARIOS)
-    figures: dict[str, object] = {"machine": machine()}
-    for name in names:
-        figures[name] = asyncio.run(_measure(name, options.seconds, options.connections))
-        print(f"{name}: {json.dumps(figures[name])}", flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    scenarios = parser.add_subparsers(dest="scenario", metavar="SCENARIO", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    common.add_argument("--seconds", type=float, default=10, help="how long each part runs (default 10)")
+    load = argparse.ArgumentParser(add_help=False)
+    load.add_argument("--connections", type=int, default=32, help="clients at once (default 32)")
+    load.add_argument("--yardstick", type=Path, metavar="DIR", default=YARDSTICK if YARDSTICK.is_dir() else None,
+                      help="folder with ping.lua and peer_node (default: ../shared/yardstick)")  # fmt: skip
+    rounds = argparse.ArgumentParser(add_help=False)
+    rounds.add_argument("--rounds", type=int, default=1, help="times that all parts take turns (default 1)")
+    rounds.add_argument(
+        "--fixes", type=int, default=500_000, help="fixes that memory is watched over (default 500,000)"
+    )
+    _scenario(scenarios, "ingest", _ingest, ingest.__doc__, common, load, rounds)
+    _scenario(scenarios, "ping", _one_part(1), "Ours alone, one fix a request.", common, load)
+    _scenario(scenarios, "ping50", _one_part(50), "Ours alone, 50 fixes a request.", common, load)
+    rows = argparse.ArgumentParser(add_help=False)
+    rows.add_argument("--fixes", type=int, default=1_000_000, help="rows in the table (default 1,000,000)")
+    _scenario(scenarios, "history", _history, history.__doc__, common, rows)
+    _scenario(scenarios, "seen", _seen, seen.__doc__, common)
+    _scenario(scenarios, "keys", _keys, keys.__doc__, common)
+    _scenario(scenarios, "all", _all, "ingest, history and seen (also without any SCENARIO).", common, load, rounds)
+    made = _scenario(scenarios, "world", _world, world.__doc__)
+    made.add_argument("--url", required=True, help="address of the installation")
+    made.add_argument("--trips", type=int, required=True, help="how many drivers, each on a trip")
+    made.add_argument("--out", type=Path, required=True, help='file for lines "tripId driverId deviceToken"')
+    made.add_argument(
+        "--data", type=Path, help="data folder of the `waypost up` whose database is meant, if none is set"
+    )
+    return parser
+
+
+def _scenario(
+    scenarios: Any, name: str, run: Callable[[argparse.Namespace], Awaitable[int]], doc: str | None, *parents: Any
+) -> argparse.ArgumentParser:
+    about = (doc or "").strip().splitlines()[0].partition(": ")
+    parser: argparse.ArgumentParser = scenarios.add_parser(
+        name, parents=parents, help=about[2] or about[0], description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    return parser
+
+
+async def _ingest(options: argparse.Namespace) -> int:
+    figures = await ingest.ingest(_plan(options))
+    return _finish(options, {"ingest": figures}, ingest.report(figures))
+
+
+async def _history(options: argparse.Namespace) -> int:
+    return _finish(options, {"history": await history.history(options.fixes)})
+
+
+async def _seen(options: argparse.Namespace) -> int:
+    return _finish(options, {"seen": await seen.seen(options.seconds)})
+
+
+async def _keys(options: argparse.Namespace) -> int:
+    async with Stand.open(nodes=0) as stand:
+        figures = await keys.keys(stand, min(1.0, options.seconds))
+    return _finish(options, {"keys": figures}, keys.report(figures))
+
+
+async def _all(options: argparse.Namespace) -> int:
+    figures: dict[str, Any] = {"ingest": await ingest.ingest(_plan(options))}
+    print("\n" + ingest.report(figures["ingest"]) + "\n")
+    figures["history"] = await history.history(1_000_000)
+    figures["seen"] = await seen.seen(options.seconds)
+    return _finish(options, figures)
+
+
+def _one_part(batch: int) -> Callable[[argparse.Namespace], Awaitable[int]]:
+    async def run(options: argparse.Namespace) -> int:
+        plan = ingest.Plan(options.seconds, options.connections, yardstick=options.yardstick)
+        async with Stand.open() as stand:
+            return _finish(options, {options.scenario: await ingest.ours(stand, plan, batch)})
+
+    return run
+
+
+async def _world(options: argparse.Namespace) -> int:
+    if options.trips < 1:
+        raise LoadtestError("--trips: at least 1")
+    made = await world.write_world(options.url.rstrip("/"), options.trips, options.out, options.data)
+    print(f"{len(made.driven)} trips of organisation {made.org_id}, without limits on their devices: {options.out}")
     return 0
 
 
-async def _measure(name: str, seconds: float, connections: int) -> object:
-    async with Stand.open() as stand:
-        return await SCENARIOS[name](stand, seconds, connections)
+def _plan(options: argparse.Namespace) -> ingest.Plan:
+    if options.yardstick is not None and not options.yardstick.is_dir():
+        raise LoadtestError(f"--yardstick {options.yardstick}: there is no such folder")
+    return ingest.Plan(options.seconds, options.connections, options.rounds, options.fixes, options.yardstick)
+
+
+def _finish(options: argparse.Namespace, figures: dict[str, Any], report: str | None = None) -> int:
+    """Print, write, and judge by the budgets. ``report``: what people read in place of the JSON."""
+    text = json.dumps({"machine": machine(), **figures}, indent=2)
+    if options.json:
+        options.json.write_text(text + "\n")
+    print(f"\n{report}\n" if report else text)
+    bounds = budgets.read()
+    for line in budgets.missed(figures, bounds):
+        print(f"target missed: {line}", flush=True)
+    breaches = list(budgets.breaches(figures, bounds))
+    for line in breaches:
+        print(f"budget breached: {line}", file=sys.stderr)
+    return 1 if breaches else 0
 
 
 if __name__ == "__main__":

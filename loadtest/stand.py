@@ -1,66 +1,57 @@
-"""A test stand: embedded servers with fsync on, one ``waypost serve`` process or more, an organisation with devices."""
+"""A test stand: PostgreSQL and Valkey with everything durable, server processes, organisations on the road."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import aiohttp
+import asyncpg
 
-from waypost.kernel.principal import Principal, Role
+from loadtest import world
+from loadtest.machine import tree_cpu_s
+from loadtest.world import World
+from waypost.kernel.principal import Role
 from waypost.platform import migrations
 from waypost.platform.embedded import EmbeddedStack, provision
 from waypost.platform.secretbox import new_key
 from waypost.settings import Settings
-from waypost.trips.domain import Move
-from waypost.trips.service import NewTrip
 from waypost.wiring import open_services
 
 PHONE, PASSWORD = "+263771000009", "a password for measuring"
-READY_WITHIN_S = 20
-
-
-def machine() -> dict[str, object]:
-    """What the figures were measured on."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
-    return {"cores": os.cpu_count(), "python": platform.python_version(), "commit": git.stdout.strip()}
-
-
-@dataclass(frozen=True, slots=True)
-class Driven:
-    """A device on a running trip."""
-
-    token: str
-    trip_id: str
+READY_WITHIN_S = 30
+LINES_SHOWN = 20
 
 
 @dataclass(slots=True)
 class Stand:
-    """``urls``: one a server process."""
+    """``urls`` and ``pids``: one a server process. fsync and synchronous_commit are on."""
 
-    urls: list[str]
+    stack: EmbeddedStack
     environment: dict[str, str]
+    log: Path
+    urls: list[str] = field(default_factory=list)
     pids: list[int] = field(default_factory=list)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, nodes: int = 2) -> AsyncIterator[Stand]:
+    async def open(cls, nodes: int = 1) -> AsyncIterator[Stand]:
         """Start everything; stop it at the end, each process by its own id."""
         async with AsyncExitStack() as exits:
             folder = Path(tempfile.mkdtemp(prefix="waypost-load-"))
             exits.callback(shutil.rmtree, folder, ignore_errors=True)
             folder.chmod(0o711)  # noqa: ASYNC240 - nothing runs yet that could wait
-            stack = await exits.enter_async_context(EmbeddedStack(folder / "data"))
+            # Valkey on a port too: the peer's client takes no Unix socket.
+            stack = await exits.enter_async_context(EmbeddedStack(folder / "data", valkey_port=0))
             await provision(stack.postgres)
             await migrations.up(stack.database_dsn(user="waypost_owner"), login="waypost")
             environment = {
@@ -70,7 +61,8 @@ class Stand:
                 "WAYPOST_ENCRYPTION_KEYS": new_key(),
                 "WAYPOST_LOG_LEVEL": "WARNING",
             }
-            stand = cls([], environment)
+            stand = cls(stack, environment, folder / "server.log")
+            exits.callback(stand._complain)
             for _ in range(nodes):
                 await exits.enter_async_context(stand.node())
             yield stand
@@ -78,55 +70,76 @@ class Stand:
     @asynccontextmanager
     async def node(self) -> AsyncIterator[None]:
         """One more server process."""
-        port = _free_port()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "waypost.cli", "serve", "--port", str(port), env={**os.environ, **self.environment}
-        )
+        port = free_port()
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "waypost.cli", "serve", "--port", str(port),
+                env={**os.environ, **self.environment}, stdout=log, stderr=log,
+            )  # fmt: skip
         try:
             url = f"http://127.0.0.1:{port}"
-            await _ready(url)
+            await ready(f"{url}/readyz", process)
             self.urls.append(url)
             self.pids.append(process.pid)
             yield
         finally:
-            process.terminate()
+            if process.returncode is None:
+                process.terminate()
             await process.wait()
 
-    async def devices(self, count: int) -> list[Driven]:
-        """An organisation with ``count`` drivers on the road; its owner signs in with PHONE and PASSWORD."""
+    def _complain(self) -> None:
+        """What the servers had to say: nothing, if all went well."""
+        if self.log.is_file() and (said := self.log.read_text(errors="replace").strip()):
+            print("the servers said:", *said.splitlines()[-LINES_SHOWN:], sep="\n  ", file=sys.stderr)
+
+    async def world(self, trips: int) -> World:
+        """An organisation of its own with so many drivers on the road, no limits on their devices."""
         async with open_services(Settings.from_env(self.environment)) as services:
-            org_id = await services.identity.add_organisation("Load")
-            user_id = await services.identity.add_user(
+            return await world.make(services, trips)
+
+    async def owner(self, org_id: UUID) -> None:
+        """Somebody who watches that organisation; signs in with PHONE and PASSWORD."""
+        async with open_services(Settings.from_env(self.environment)) as services:
+            await services.identity.add_user(
                 org_id=org_id, name="Owner", role=Role.OWNER, password=PASSWORD, phone=PHONE
             )
-            owner = Principal(org_id, Role.OWNER, user_id=user_id)
-            made = []
-            for number in range(count):
-                driver = await services.directory.add_driver(owner, name=f"Driver {number}")
-                _, token = await services.directory.add_device(owner, name=f"Phone {number}", driver_id=driver.id)
-                trip = await services.trips.create(owner, NewTrip(driver_id=driver.id))
-                await services.trips.move(owner, trip.id, Move.START)
-                made.append(Driven(token, str(trip.id)))
-            return made
 
-    def cpu_s(self, node: int = 0) -> float:
-        """User and system time of a server process so far, seconds (Linux)."""
-        fields = Path(f"/proc/{self.pids[node]}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    @asynccontextmanager
+    async def superuser(self, database: str = "waypost") -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection past row-level security, to count and to fill tables with."""
+        conn = await self.stack.postgres.connect(database)
+        try:
+            yield conn
+        finally:
+            await conn.close()
+
+    async def settle(self) -> None:
+        """Write out what the last part left dirty, so that the next does not pay for it."""
+        async with self.superuser() as conn:
+            await conn.execute("CHECKPOINT")
+
+    def database_cpu_s(self) -> float:
+        """User and system time of PostgreSQL with all its processes so far, seconds."""
+        pid = self.stack.postgres.pid
+        return tree_cpu_s(pid) if pid is not None else 0.0
 
 
-async def _ready(url: str) -> None:
+async def ready(url: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until ``url`` is answered well; RuntimeError when the process has ended before that."""
     async with asyncio.timeout(READY_WITHIN_S), aiohttp.ClientSession() as session:
         while True:
+            if process.returncode is not None:
+                raise RuntimeError(f"a server that is to be measured ended with status {process.returncode}")
             try:
-                async with session.get(f"{url}/readyz") as response:
+                async with session.get(url) as response:
                     if response.ok:
                         return
             except aiohttp.ClientError:
-                await asyncio.sleep(0.05)
+                pass
+            await asyncio.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ COMPILE = [
 ]  # fmt: skip
 PROJECT = "pyproject.toml"
 LOCKS = {
-    "dev.txt": [PROJECT, "requirements/build.in", "--extra", "embedded", "--extra", "dev"],
+    "dev.txt": [PROJECT, "requirements/build.in", "--extra", "embedded", "--extra", "owntracks", "--extra", "dev"],
     "run.txt": [PROJECT, "requirements/build.in", "--extra", "embedded", "--constraint", "requirements/dev.txt"],
     "base.txt": [PROJECT, "--constraint", "requirements/dev.txt"],
     "node.txt": ["requirements/node.in"],

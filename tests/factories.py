@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 from waypost.identity.domain import SignedIn
@@ -86,8 +87,8 @@ FIRST_OF = {
 }
 
 
-async def things(org: Org) -> dict[str, UUID]:
-    """One of everything that an organisation may have, by the name that its id has in a path."""
+async def things(org: Org) -> dict[str, Any]:
+    """One of everything that an organisation may have, by the name that its id (or token) has in a path."""
     services, owner = org.services, org.owner
     phone = await org.phone(in_truck=True, running=False)
     customer = await services.directory.add_customer(owner, name="Chipo", email="chipo@example.com")
@@ -102,6 +103,10 @@ async def things(org: Org) -> dict[str, UUID]:
         "trip_id": trip.id,
         "driver_id": phone.driver_id,
         "device_id": phone.device_id,
+        "device_token": phone.token,
+        "z": 12,  # a tile of the map
+        "x": 2401,
+        "y": 2253,
         "truck_id": phone.principal.vehicle_id or phone.device_id,
         "customer_id": customer,
         "user_id": owner.user_id or org.org_id,

@@ -4,6 +4,7 @@ import { DevicesPage } from './devices/DevicesPage';
 import { Header } from './header/Header';
 import { InvitePage } from './invite/InvitePage';
 import { MapPage } from './map/MapPage';
+import { DevicePage } from './quality/DevicePage';
 import { MembersPage } from './members/MembersPage';
 import { useArrival } from './nav/heading';
 import { route } from './nav/route';
@@ -54,6 +55,7 @@ function Shell() {
       {where.page === 'map' && !watches && <DriverPage />}
       {where.page === 'members' && <MembersPage />}
       {where.page === 'devices' && <DevicesPage filter={where.state} />}
+      {where.page === 'device' && <DevicePage deviceId={where.id} />}
       {where.page === 'unknown' && <UnknownPage />}
       <Toast />
     </div>

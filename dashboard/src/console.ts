@@ -9,6 +9,7 @@ import { Membership } from './realtime/membership';
 import { endsSession, type FleetJoined } from './realtime/protocol';
 import { lookAgain } from './session/call';
 import { mayWatch } from './session/roles';
+import { Qualities } from './quality/qualities';
 import { renew, sessionEnded } from './session/session';
 import { session } from './session/store';
 import { TripDetail } from './trip/trip-detail';
@@ -35,6 +36,7 @@ export function openConsole() {
     onTokenExpiring: () => void renew(),
     onCut: () => void lookAgain(),
   });
+  const qualities = mayWatch() ? new Qualities() : undefined;
   if (mayWatch()) enterFleet(connection, fleet);
   void lookAgain(); // the session may be an old one, out of the browser's storage
 
@@ -78,6 +80,7 @@ export function openConsole() {
 
   return {
     fleet,
+    qualities,
     connection,
     view,
     visible,
@@ -90,6 +93,7 @@ export function openConsole() {
       stops.forEach((stop) => stop());
       connection.close();
       fleet.close();
+      qualities?.close();
     },
   };
 }

@@ -20,6 +20,7 @@ from waypost.notifications.addresses import ChannelName
 from waypost.notifications.dev_page import DevOutbox
 from waypost.notifications.http import NotificationRoutes, TripLookup
 from waypost.platform.addresses import Proxies, addresses
+from waypost.platform.bodies import MAX_BODY_BYTES
 from waypost.platform.caching import caching
 from waypost.platform.docs import DocsRoutes
 from waypost.platform.gate import Rates, known_queries, rate_limits, refusals
@@ -30,8 +31,13 @@ from waypost.platform.openapi import Description
 from waypost.platform.pages import Pages
 from waypost.platform.routes import Route
 from waypost.platform.telemetry import log
-from waypost.platform.web import MAX_BODY_BYTES, authentication, problems
+from waypost.platform.web import authentication, problems
 from waypost.tracking.http import TrackingRoutes
+from waypost.tracking.http_apps import AppHeaderRoutes, AppRoutes
+from waypost.tracking.http_quality import QualityRoutes
+from waypost.tracking.http_streets import StreetRoutes
+from waypost.tracking.http_tracks import TrackRoutes
+from waypost.tracking.http_imports import ImportRoutes
 from waypost.tracking.socket import TrackingEvents
 from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes
@@ -52,6 +58,12 @@ def route_table(services: Services) -> list[Route]:
         *DeviceRoutes(services.directory.devices, services.settings.public_url).routes(),
         *TripRoutes(services.trips).routes(),
         *TrackingRoutes(services.tracking).routes(),
+        *TrackRoutes(services.tracks).routes(),
+        *ImportRoutes(services.imports).routes(),
+        *StreetRoutes(services.streets).routes(),
+        *QualityRoutes(services.quality_reports).routes(),
+        *AppRoutes(services.app_reports, services.apps, services.clock, services.settings.owntracks_grace).routes(),
+        *AppHeaderRoutes(services.app_reports, services.apps, services.clock, services.settings.owntracks_grace).routes(),
         *NotificationRoutes(services.notifications, TripLookup(services.trips.find, TripNotFound)).routes(),
         *JobRoutes(services.jobs).routes(),
         *MetricsRoutes(services.metrics, _metrics_token(services)).routes(),
@@ -64,6 +76,7 @@ def build_app(services: Services) -> web.Application:
     rates = _rates(services)
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
+        handler_args={"auto_decompress": False},  # platform/bodies.py does it, within its limit
         middlewares=[
             measured(services.metrics),
             problems,
@@ -110,7 +123,9 @@ def _rates(services: Services) -> Rates:
 
 
 async def _background(services: Services) -> AsyncIterator[None]:
-    """The hub, the publisher and the watch over who is connected; a failure of one is logged and ends the server."""
+    """What runs beside the requests: hub, publisher, watch over who is connected, counters. A failure of one is logged
+    and ends the server.
+    """
     watch = services.watch.run(services.settings.revocation_poll_s, services.hub.connected, services.hub.cut)
 
     async def run() -> None:
@@ -118,6 +133,7 @@ async def _background(services: Services) -> AsyncIterator[None]:
             tasks.create_task(services.hub.run())
             tasks.create_task(services.realtime.run())
             tasks.create_task(watch)
+            tasks.create_task(services.quality.run())
 
     task = asyncio.create_task(run())
     task.add_done_callback(_fail_loudly)

@@ -141,6 +141,20 @@ class Settings(BaseSettings):
     cache_customers: Annotated[
         int, Field(ge=1, le=1000000, description="How many of them a process, and an organisation in Redis, keeps.")
     ] = 5000
+    cache_device_apps_s: Annotated[
+        float,
+        Field(gt=0, le=86400, description="How long settings of phones' own apps stay in the caches, seconds."),
+    ] = 300.0
+    cache_device_apps: Annotated[
+        int, Field(ge=1, le=1000000, description="How many of them a process, and an organisation in Redis, keeps.")
+    ] = 5000
+    owntracks_grace: Annotated[
+        bool,
+        Field(
+            description="Answer OwnTracks 503 in place of 401 when its token is no good: on iOS it throws away what is"
+            " refused with 401, and keeps what is answered with 503."
+        ),
+    ] = False
     metrics_token: Annotated[
         SecretStr | None,
         Field(min_length=16, description="Who reads `/metrics` from another machine sends it as a bearer token."),
@@ -164,6 +178,16 @@ class Settings(BaseSettings):
     fleet_tick_ms: Annotated[
         int, Field(ge=0, le=5000, description="Positions of a fleet that come within this time leave as one event.")
     ] = 50
+    ingest_window_ms: Annotated[
+        float,
+        Field(ge=0, le=1000, description="Reports that come within this time are stored together; 0: each alone."),
+    ] = 2
+    ingest_waiting: Annotated[
+        int,
+        Field(
+            ge=5_000, le=5_000_000, description="Fixes that may wait to be stored; beyond it phones are told to wait."
+        ),
+    ] = 50_000
     revocation_poll_s: Annotated[
         float, Field(ge=0.1, le=2.5, description="How often a node asks which devices were withdrawn, seconds.")
     ] = 2.0
@@ -186,6 +210,12 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=3650, description="How long notifications that were settled are kept, days.")
     ] = 30
     keep_audit_days: Annotated[int, Field(ge=30, le=36500, description="How long it is kept who did what, days.")] = 90
+    keep_rejections_days: Annotated[
+        int, Field(ge=1, le=3650, description="How long locations that were refused are kept, days.")
+    ] = 14
+    keep_quality_days: Annotated[
+        int, Field(ge=1, le=3650, description="How long each device's daily counters are kept, days.")
+    ] = 400
     drain_s: Annotated[
         float, Field(ge=0, le=120, description="How long running requests may take after a stop signal, seconds.")
     ] = 10.0

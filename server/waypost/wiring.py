@@ -11,6 +11,7 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from waypost.directory.contacts import ContactBook
+from waypost.directory.device_apps import AppSettings, DeviceApps
 from waypost.directory.devices import Devices
 from waypost.directory.guesses import Guesses
 from waypost.directory.service import Directory
@@ -51,7 +52,16 @@ from waypost.platform.work import AtWork
 from waypost.realtime.hub import Hub
 from waypost.realtime.service import Realtime
 from waypost.settings import BadSettings, Settings, reveal
+from waypost.tracking.commit import GroupCommit
+from waypost.tracking.app_reports import AppReports
+from waypost.tracking.imports import Imports
+from waypost.tracking.quality import Quality
+from waypost.tracking.quality_reports import QualityReports
 from waypost.tracking.service import Tracking
+from waypost.tracking.street_map import StreetMap
+from waypost.tracking.shares import DeviceShares, WaitingRoom
+from waypost.tracking.telling import Telling
+from waypost.tracking.tracks import Tracks
 from waypost.trips import notices
 from waypost.trips.export import TripsExport
 from waypost.trips.service import Trips
@@ -76,6 +86,7 @@ class Services:
     limiter: Limiter
     box: SecretBox
     devices: Devices
+    apps: DeviceApps
     sessions: Sessions
     identity: Identity
     operator: Operator
@@ -87,6 +98,12 @@ class Services:
     directory: Directory
     trips: Trips
     tracking: Tracking
+    tracks: Tracks
+    imports: Imports
+    streets: StreetMap
+    quality: Quality
+    app_reports: AppReports
+    quality_reports: QualityReports
     jobs: Jobs
     notifications: Notifications
     hub: Hub
@@ -110,6 +127,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             try:
                 yield services
             finally:
+                await services.tracking.commit.close()
                 await services.health.close()
                 await services.cache.close()
         finally:
@@ -128,6 +146,11 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
     rules = Rules(database, cache, orgs, also=(customers,))
     book = ContactBook(database, cache, customers)
     devices = Devices(database, clock, Remembered(clock), Guesses(clock))
+    app_settings: Kind[AppSettings] = Kind(
+        "apps", AppSettings, settings.cache_device_apps_s, settings.cache_device_apps
+    )
+    box = SecretBox.of(need.encryption_keys)
+    apps = DeviceApps(database, cache, app_settings, box)
     access_tokens = tokens.AccessTokens(tokens.signing_key(need.signing_key))
     terms = Terms(
         access=timedelta(seconds=settings.access_token_s),
@@ -141,7 +164,11 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
     identity = Identity(database, clock, access_tokens, hashing, devices, sessions, throttle, rules)
     hub = Hub(redis, identity.authenticate)
     realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000)
+    quality = Quality(database, clock)
+    room = WaitingRoom(settings.ingest_waiting)
+    commit = GroupCommit(database, Telling(realtime).tell, settings.ingest_window_ms / 1000, room)
     _watch(metrics, database, realtime, cache)
+    tracking = Tracking(database, clock, rules, commit, quality, DeviceShares(clock))
     return Services(
         settings=settings,
         clock=clock,
@@ -153,8 +180,9 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
         rules=rules,
         book=book,
         limiter=limiter,
-        box=SecretBox.of(need.encryption_keys),
+        box=box,
         devices=devices,
+        apps=apps,
         sessions=sessions,
         identity=identity,
         operator=Operator(database, clock, identity.passwords),
@@ -163,9 +191,15 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
         invitations=Invitations(database, clock, hashing, sessions, throttle),
         watch=Watch((sessions, devices), clock),
         audit=Audit(database),
-        directory=Directory.over(database, clock, book),
+        directory=Directory.over(database, clock, book, apps),
         trips=Trips(database, clock, realtime),
-        tracking=Tracking(database, clock, realtime, rules),
+        tracking=tracking,
+        tracks=Tracks(database),
+        imports=Imports(database, clock, rules, tracking),
+        streets=StreetMap(database),
+        quality=quality,
+        app_reports=AppReports.over(tracking),
+        quality_reports=QualityReports(database, clock, rules),
         jobs=Jobs(database, clock, realtime, JOB_KINDS, job_rules(settings)),
         notifications=Notifications(database, clock, realtime),
         hub=hub,

@@ -4,6 +4,7 @@ import json
 import os
 import random
 
+import msgpack
 import schemathesis
 
 KNOWN = json.loads(os.environ["WAYPOST_FUZZ_IDS"])
@@ -18,3 +19,8 @@ def map_path_parameters(_context, path_parameters):  # type: ignore[no-untyped-d
         name: chance.choice(KNOWN[name]) if name in KNOWN and chance.random() < 0.5 else value
         for name, value in path_parameters.items()
     }
+
+
+@schemathesis.serializer("application/msgpack")
+def packed(_context, value):  # type: ignore[no-untyped-def]  # the tool's own types
+    return msgpack.packb(value, default=str, unicode_errors="surrogatepass")

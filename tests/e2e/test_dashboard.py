@@ -63,7 +63,7 @@ async def test_a_dispatcher_signs_in_sees_vehicles_move_and_opens_a_trip(
     await expect(panel).to_contain_text(trip.reference)
     await expect(page.get_by_test_id("event-list")).to_contain_text("started")
 
-    await report(api, phones[0], -17.5, speed=20.0)
+    await report(api, phones[0], -17.8003, speed=20.0)
     await expect(panel).to_contain_text("72", timeout=SLOW_MS)  # 20 m/s, without a reload
     staff = api.as_(await org.token())
     assert (await staff("POST", f"/api/v1/trips/{trip.id}/complete")).status == 200

@@ -183,7 +183,7 @@ async def test_a_compressed_batch_is_read_and_a_bomb_is_cut_off(api: Api, org: O
 
 async def test_the_track_pages_forwards_and_backwards_without_gaps(api: Api, org: Org):
     phone = await org.phone()
-    await ping(api, phone, *(location(n, latitude=-17 - n / 1000) for n in range(25)))
+    await ping(api, phone, *(location(n, latitude=-17 - n / 10_000) for n in range(25)))
     assert phone.trip is not None
     staff = api.as_(await org.token())
     for order in ("asc", "desc"):

@@ -412,6 +412,7 @@ def command() -> typer.Typer:
         (["--simulate", "2", "--speed", "fast"], "--speed fast: expected 'auto'"),
         (["--simulate", "2", "--around", "here"], "--around here: expected LATITUDE,LONGITUDE"),
         (["--simulate", "2", "--transport", "pigeon"], "expected http or socket"),
+        (["--simulate", "2", "--form", "xml"], "expected json, msgpack or columns"),
         (["--simulate", "2", "--devices", "d.jsonl", "--url", "http://127.0.0.1:1"], "cannot be reached"),
     ],
 )
@@ -434,6 +435,7 @@ def test_help_names_every_choice(command):
         "--loop",
         "--align",
         "--transport",
+        "--form",
         "--devices",
         "--simulate",
         "--duration",

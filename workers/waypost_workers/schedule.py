@@ -16,6 +16,8 @@ from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM
 from waypost.platform.telemetry import log
+from waypost.tracking.quality_upkeep import QualityUpkeep
+from waypost.tracking.street_map import StreetUpkeep
 from waypost.tracking.upkeep import Upkeep
 from waypost.wiring import Services, job_rules
 from waypost_workers import retention
@@ -60,6 +62,7 @@ def timetable(services: Services) -> Sequence[Timed]:
     work = Work(services)
     hourly, twice_a_day = Every(timedelta(hours=1)), Every(timedelta(hours=12))
     return [
+        Timed("learn-streets", Every(timedelta(minutes=5)), work.learn_streets),
         Timed("partitions-ahead", twice_a_day, work.partitions_ahead),
         Timed("forget-keys", Daily(time(3, 20)), work.forget_keys),
         Timed("drop-weeks", Daily(time(3, 40)), work.drop_weeks),
@@ -70,6 +73,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("forget-answers", hourly, work.forget_answers),
         Timed("forget-sign-ins", Daily(time(4, 10)), work.forget_sign_ins),
         Timed("forget-audit", Daily(time(4, 20)), work.forget_audit),
+        Timed("forget-quality", Daily(time(4, 25)), work.forget_quality),
         Timed("forget-heartbeats", Daily(time(4, 30)), work.forget_heartbeats),
         Timed("analyse", Daily(time(4, 40)), work.analyse),
     ]
@@ -83,7 +87,14 @@ class Work:
         self._settings = services.settings
         ground = services.database, services.clock
         self._tracking, self._notifications = Upkeep(*ground), NotificationUpkeep(*ground)
+        self._streets = StreetUpkeep(*ground)
+        self._quality = QualityUpkeep(*ground)
         self._identity, self._jobs = IdentityUpkeep(*ground), JobUpkeep(*ground, job_rules(services.settings))
+
+    async def learn_streets(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Count the cells that vehicles drove through since the last time."""
+        if fixes := await self._streets.learn():
+            log.info("streets_learned", fixes=fixes)
 
     async def partitions_ahead(self, _org_id: UUID, _due_at: datetime) -> None:
         """Make the coming weeks' partitions, so that no phone's batch has to."""
@@ -113,6 +124,7 @@ class Work:
             log.error("fixes_not_forgotten", why="settings unreadable", org_id=str(org_id))
             return
         _say("fixes", await self._tracking.forget_fixes(org_id, timedelta(days=days)), org_id)
+        _say("street cells", await self._streets.forget(org_id, timedelta(days=days)), org_id)
 
     async def forget_notifications(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("notifications", await self._notifications.forget(timedelta(days=self._settings.keep_notifications_days)))
@@ -138,6 +150,12 @@ class Work:
 
     async def forget_audit(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("audit entries", await self._identity.forget_audit(timedelta(days=self._settings.keep_audit_days)))
+
+    async def forget_quality(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Locations that were refused, and devices' daily counters."""
+        settings = self._settings
+        _say("rejections", await self._quality.forget_rejections(timedelta(days=settings.keep_rejections_days)))
+        _say("days of devices", await self._quality.forget_days(timedelta(days=settings.keep_quality_days)))
 
     async def forget_heartbeats(self, _org_id: UUID, _due_at: datetime) -> None:
         """Of processes of which nothing was heard for a day."""

@@ -1,3 +1,6 @@
+import { HeardBadge } from '../quality/HeardBadge';
+import type { HeardBriefly } from '../quality/quality';
+import { percent, trouble } from '../quality/words';
 import { now } from '../ui/clock';
 import { ago, day, UNKNOWN } from '../ui/format';
 import type { Device } from './devices';
@@ -12,21 +15,28 @@ const DEEDS: readonly { kind: DeedKind; label: string; of: (name: string) => str
 
 interface Props {
   device: Device;
+  heard: HeardBriefly | undefined;
   lastSeenAt: string | undefined;
   onDeed: (kind: DeedKind) => void;
 }
 
-export function DeviceRow({ device, lastSeenAt, onDeed }: Props) {
+export function DeviceRow({ device, heard, lastSeenAt, onDeed }: Props) {
   const isActive = !device.revokedAt;
   return (
     <tr role="row" data-testid="device-row">
       <th role="rowheader" scope="row">
-        {device.name}
+        <a class="row-link" href={`#/devices/${encodeURIComponent(device.id)}`}>
+          {device.name}
+        </a>
       </th>
       <td role="cell" data-label="State">
-        <span class="badge" data-status={isActive ? 'started' : 'ended'}>
-          {isActive ? 'Active' : 'Withdrawn'}
-        </span>
+        {isActive && heard ? (
+          <Heard heard={heard} />
+        ) : (
+          <span class="badge" data-status={isActive ? 'started' : 'ended'}>
+            {isActive ? 'Active' : 'Withdrawn'}
+          </span>
+        )}
         {!isActive && <span class="line muted">{day(device.revokedAt)}</span>}
       </td>
       <td role="cell" data-label="Driver">
@@ -36,7 +46,8 @@ export function DeviceRow({ device, lastSeenAt, onDeed }: Props) {
         {device.truckName ?? UNKNOWN}
       </td>
       <td role="cell" data-label="Last seen" class="short">
-        {ago(lastSeenAt, now.value, 'never')}
+        <span class="line">{ago(lastSeenAt, now.value, 'never')}</span>
+        {isActive && heard?.battery != null && <span class="line">battery {percent(heard.battery)}</span>}
       </td>
       <td role="cell" class="actions">
         {isActive &&
@@ -53,5 +64,16 @@ export function DeviceRow({ device, lastSeenAt, onDeed }: Props) {
           ))}
       </td>
     </tr>
+  );
+}
+
+/** "Silent", since when and why. */
+function Heard({ heard }: { heard: HeardBriefly }) {
+  const why = trouble(heard, now.value);
+  return (
+    <>
+      <HeardBadge state={heard.state} />
+      {why && <span class="line muted">{why}</span>}
+    </>
   );
 }

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import { useConsole } from '../console';
 import { route } from '../nav/route';
 import type { Paged } from '../ui/paged';
 import { say } from '../ui/toast';
@@ -12,6 +13,7 @@ import { WithdrawDialog } from './WithdrawDialog';
 export function DeviceTable({ list }: { list: Paged<Device> }) {
   const deed = useSignal<{ kind: DeedKind; device: Device } | undefined>(undefined);
   const lastSeen = useLastSeen();
+  const { qualities } = useConsole();
   const close = () => (deed.value = undefined);
   const withdrawn = (device: Device) => {
     if (route.value.page === 'devices' && route.value.state === 'active') list.drop(device.id);
@@ -40,6 +42,7 @@ export function DeviceTable({ list }: { list: Paged<Device> }) {
             <DeviceRow
               key={device.id}
               device={device}
+              heard={qualities?.byDevice.value.get(device.id)}
               lastSeenAt={lastSeen(device)}
               onDeed={(kind) => (deed.value = { kind, device })}
             />

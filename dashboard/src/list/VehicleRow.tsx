@@ -1,4 +1,6 @@
+import { useConsole } from '../console';
 import type { Row } from '../fleet/vehicle';
+import { trouble } from '../quality/words';
 import { now } from '../ui/clock';
 import { freshness, kmh } from '../ui/format';
 import { StateChip } from '../ui/StateChip';
@@ -14,6 +16,8 @@ interface Props {
 }
 
 export function VehicleRow({ row, topPx, place, total, isSelected, onSelect }: Props) {
+  const { qualities } = useConsole();
+  const known = row.state === 'silent' && trouble(qualities?.byVehicle.value.get(row.id), now.value);
   return (
     <li
       class="row-place"
@@ -40,7 +44,7 @@ export function VehicleRow({ row, topPx, place, total, isSelected, onSelect }: P
             </>
           )}
         </span>
-        <span class="row-freshness">{freshness(row.recordedAtMs, now.value)}</span>
+        <span class="row-freshness">{known || freshness(row.recordedAtMs, now.value)}</span>
       </button>
     </li>
   );

@@ -1,5 +1,6 @@
 import { effect, untracked } from '@preact/signals';
 import {
+  addProtocol,
   AttributionControl,
   Map as MapLibreMap,
   NavigationControl,
@@ -19,9 +20,11 @@ import { FleetLayer } from './fleet-layer';
 import { kilometreGrid } from './grid';
 import { putMarkers } from './markers';
 import { readPalette } from './palette';
+import { loadStreets, STREETS_SCHEME } from './streets';
 import { buildStyle, layers, type SourceId } from './style';
 
 setWorkerUrl(workerUrl);
+addProtocol(STREETS_SCHEME, loadStreets);
 
 /** A finger needs more room than a marker has. */
 const TOUCH_PX = 12;

@@ -1,16 +1,28 @@
-import type { GeoJSONSourceSpecification, LayerSpecification, StyleSpecification } from 'maplibre-gl';
+import type {
+  ExpressionSpecification,
+  GeoJSONSourceSpecification,
+  LayerSpecification,
+  StyleSpecification,
+  VectorSourceSpecification,
+} from 'maplibre-gl';
 import type { Palette } from './palette';
+import { STREETS_TILES } from './streets';
 
 /**
- * The whole style, without any server: Natural Earth's land, a grid for the sense of motion, the fleet.
- *
- * A further layer, such as streets, is a function like those below: add its source to `buildStyle` and its layers at
- * their place in `layers`. The tokens `street` and `streetCasing` wait for it.
+ * The whole style, without any server but our own: Natural Earth's land, a grid for the sense of motion, the streets
+ * that the fleet has driven, the fleet.
  */
 export type SourceId = 'land' | 'borders' | 'grid' | 'tails' | 'track' | 'fleet';
 
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 const FONT = ['Inter Variable'];
+/** Beyond zoom 13 its tiles are shown larger: the cells in them have one size on the ground anyway. */
+const STREETS: VectorSourceSpecification = {
+  type: 'vector',
+  tiles: [STREETS_TILES],
+  minzoom: 8,
+  maxzoom: 13,
+};
 
 export function buildStyle(palette: Palette): StyleSpecification {
   const source = (maxzoom: number): GeoJSONSourceSpecification => ({ type: 'geojson', data: EMPTY, maxzoom });
@@ -23,12 +35,19 @@ export function buildStyle(palette: Palette): StyleSpecification {
     // Few zoom levels are cut anew at each update.
     fleet: source(12),
   };
-  return { version: 8, sources, layers: layers(palette) };
+  return { version: 8, sources: { ...sources, streets: STREETS }, layers: layers(palette) };
 }
 
 /** From the ground up. */
 export function layers(palette: Palette): LayerSpecification[] {
-  return [...ground(palette), ...grid(palette), ...tails(palette), ...track(palette), ...fleet(palette)];
+  return [
+    ...ground(palette),
+    ...grid(palette),
+    ...streets(palette),
+    ...tails(palette),
+    ...track(palette),
+    ...fleet(palette),
+  ];
 }
 
 function ground(palette: Palette): LayerSpecification[] {
@@ -76,6 +95,34 @@ function grid(palette: Palette): LayerSpecification[] {
       },
     },
   ];
+}
+
+/** Cells of 11 m as overlapping discs: a light street with a darker edge. The more it is driven, the broader it is. */
+function streets(palette: Palette): LayerSpecification[] {
+  const source = { source: 'streets', 'source-layer': 'streets', minzoom: 8 } as const;
+  return [
+    {
+      id: 'street-casings',
+      type: 'circle',
+      ...source,
+      paint: { 'circle-color': palette.streetCasing, 'circle-radius': streetRadius(1.25, 0.6) },
+    },
+    {
+      id: 'streets',
+      type: 'circle',
+      ...source,
+      paint: { 'circle-color': palette.street, 'circle-radius': streetRadius(1, 0) },
+    },
+  ];
+}
+
+/** In pixels, for each rank: `scale` times as broad as a street, and so much more. */
+function streetRadius(scale: number, morePx: number): ExpressionSpecification {
+  const at = (px: number): ExpressionSpecification => {
+    const broad = (factor: number) => px * factor * scale + morePx;
+    return ['match', ['get', 'rank'], 1, broad(0.8), 2, broad(1), broad(1.25)];
+  };
+  return ['interpolate', ['exponential', 1.7], ['zoom'], 8, at(0.9), 12, at(1.5), 15, at(6), 18, at(30)];
 }
 
 function tails(palette: Palette): LayerSpecification[] {

@@ -8,6 +8,8 @@ const LINKS = [
   { page: 'devices', href: '#/devices', label: PAGE_TITLES.devices, Icon: Smartphone },
 ] as const;
 
+const isWithin = (page: PageName, current: PageName) => page === 'devices' && current === 'device';
+
 /** For who may see no other page there is nothing to navigate. */
 export function Nav() {
   if (!maySeeRegisters()) return null;
@@ -20,7 +22,7 @@ export function Nav() {
           class="nav-link"
           data-testid={`nav-${page}`}
           href={href}
-          aria-current={page === current ? 'page' : undefined}
+          aria-current={page === current ? 'page' : isWithin(page, current) ? 'true' : undefined}
         >
           <Icon size={16} aria-hidden="true" />
           {label}

@@ -1,13 +1,21 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { PAGE_TITLES, type PageName } from './route';
 
 const idOf = (page: PageName) => `heading-${page}`;
 
+interface Props {
+  page: PageName;
+  hidden?: boolean;
+  /** Instead of the page's title, for a page that is about one thing. */
+  children?: ComponentChildren;
+}
+
 /** The one h1 of a page; who navigates gets there, so that a screen reader says where one is. */
-export function PageHeading({ page, hidden = false }: { page: PageName; hidden?: boolean }) {
+export function PageHeading({ page, hidden = false, children }: Props) {
   return (
     <h1 id={idOf(page)} class={hidden ? 'visually-hidden' : 'page-title'} tabIndex={-1}>
-      {PAGE_TITLES[page]}
+      {children ?? PAGE_TITLES[page]}
     </h1>
   );
 }

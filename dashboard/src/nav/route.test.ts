@@ -8,6 +8,8 @@ it.each([
   ['#/devices', { page: 'devices', state: 'active' }],
   ['#/devices?state=revoked', { page: 'devices', state: 'revoked' }],
   ['#/devices?state=broken', { page: 'devices', state: 'active' }],
+  ['#/devices/01a2-b', { page: 'device', id: '01a2-b' }],
+  ['#/devices/01a2/b', { page: 'unknown' }],
   ['#/invite/wpi_a%2Fb', { page: 'invite', token: 'wpi_a/b' }],
   ['#/invite', { page: 'unknown' }],
   ['#/members/7', { page: 'unknown' }],

@@ -10,6 +10,7 @@ export type Route =
   | { page: 'map' }
   | { page: 'members' }
   | { page: 'devices'; state: DeviceFilter }
+  | { page: 'device'; id: string }
   | { page: 'invite'; token: string }
   | { page: 'unknown' };
 
@@ -22,6 +23,7 @@ export const PAGE_TITLES: Record<PageName, string> = {
   map: 'Live map',
   members: 'Members',
   devices: 'Devices',
+  device: 'Device',
   invite: 'Invitation',
   unknown: 'No such page',
 };
@@ -31,6 +33,7 @@ export function parseRoute(hash: string): Route {
   const [page, ...rest] = path.split('/');
   if (!page) return { page: 'map' };
   if (page === 'invite' && rest.length === 1 && rest[0]) return { page, token: decoded(rest[0]) };
+  if (page === 'devices' && rest.length === 1 && rest[0]) return { page: 'device', id: decoded(rest[0]) };
   if (rest.length > 0) return { page: 'unknown' };
   if (page === 'members') return { page };
   if (page === 'devices') {

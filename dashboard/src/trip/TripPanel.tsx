@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useConsole } from '../console';
 import type { Row } from '../fleet/vehicle';
 import { isMapShown } from '../nav/route';
+import { trouble } from '../quality/words';
 import { now } from '../ui/clock';
 import { freshness } from '../ui/format';
 import { Section } from '../ui/Section';
@@ -14,8 +15,9 @@ import { TripFacts } from './TripFacts';
 
 /** The drawer of the selected vehicle and the trip it is on. Escape closes it. */
 export function TripPanel() {
-  const { selected, detail, fleet, select } = useConsole();
+  const { selected, detail, fleet, qualities, select } = useConsole();
   const row = selected.value;
+  const known = row?.state === 'silent' && trouble(qualities?.byVehicle.value.get(row.id), now.value);
   const close = () => select(undefined);
   useEscape(close);
   return (
@@ -26,7 +28,7 @@ export function TripPanel() {
           {row && (
             <p class="panel-state">
               <StateChip state={row.state} />
-              <span class="muted">{freshness(row.recordedAtMs, now.value)}</span>
+              <span class="muted">{known || freshness(row.recordedAtMs, now.value)}</span>
             </p>
           )}
         </div>

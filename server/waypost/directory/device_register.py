@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from waypost.directory import storage_devices as storage
+from waypost.directory.device_apps import DeviceApps
 from waypost.directory.domain import OLD_TOKEN_LIFE, Device, DeviceNotFound, DeviceRevoked, DevicesWanted
 from waypost.directory.existence import check_exist
 from waypost.directory.registers import public_names
@@ -28,6 +29,7 @@ class DeviceRegister:
 
     database: Database
     clock: Clock
+    apps: DeviceApps
 
     async def find(self, principal: Principal, device_id: UUID) -> Device:
         principal.require(PLANNERS)
@@ -60,17 +62,25 @@ class DeviceRegister:
     async def change(
         self, principal: Principal, device_id: UUID, values: Mapping[str, Any], *, expected: int | None = None
     ) -> Device:
-        """Another name, driver or truck. What the device reports of the time before stays the old driver's."""
+        """Another name, driver or truck. What the device reports of the time before stays the old driver's.
+
+        ``apps``: how its tracking app is set (``DeviceApps.change``).
+        """
         principal.require(PLANNERS)
+        columns = {name: value for name, value in values.items() if name != "apps"}
         async with self.database.transaction(principal.org_id) as conn:
             named = {name: values[name] for name in ("driver_id", "truck_id") if name in values}
             await check_exist(conn, principal.org_id, **named)
             await self._lock(conn, principal, device_id, expected)
             if values:
                 before = await _found(conn, principal, device_id)
-                await self._change(conn, principal, before, replace(before, **values))
+                await self._change(conn, principal, before, replace(before, **columns))
+                await self.apps.change(conn, principal.org_id, device_id, values.get("apps", {}))
                 await self._record(conn, principal, "changed", device_id, fields=public_names(values))
-            return await _found(conn, principal, device_id)
+            changed = await _found(conn, principal, device_id)
+        if "apps" in values:
+            self.apps.forget(principal.org_id)
+        return changed
 
     async def _change(self, conn: Connection, principal: Principal, before: Device, after: Device) -> None:
         if (after.driver_id, after.truck_id) != (before.driver_id, before.truck_id):

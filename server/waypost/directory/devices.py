@@ -60,13 +60,21 @@ class Devices:
     async def lost(self, connected: Collection[Principal]) -> set[Principal]:
         """Those devices among ``connected`` that were withdrawn, or are another driver's or in another truck by now,
         or whose token has been replaced and is no longer good.
+
+        Those that came with a request are asked about in the same breath: who reports every few seconds is looked up
+        once, not each time.
         """
-        devices = [p for p in connected if p.device_id is not None]
-        if not devices:
+        devices = {p for p in connected if p.device_id is not None}
+        used = self.remembered.used()
+        asked = list(devices.union(used.values()))
+        if not asked:
             return set()
+        asked_at = self.clock.monotonic()
         async with self.database.transaction(SYSTEM) as conn:
-            marks = await storage.lost_devices(conn, devices, self.clock.now())
+            marks = await storage.lost_devices(conn, asked, self.clock.now())
         self.remembered.forget(lambda principal: principal.session_id in marks)
+        self.remembered.confirm(used, asked_at)
+        self.seen.update((p.org_id, p.device_id) for p in used.values() if p.device_id is not None)
         return {device for device in devices if device.session_id in marks}
 
     async def note_seen(self, connected: Collection[Principal]) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
+import msgspec
+
 from waypost.kernel.errors import Conflict, NotFound
 from waypost.kernel.principal import Principal, Role
 
@@ -113,6 +115,16 @@ class Customer:
 Entry: TypeAlias = Driver | Truck | Customer
 
 
+class Transistor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a phone's background-geolocation SDK was told to write. ``root``: the key it writes under (``.``: none);
+    ``fields``: ours to the path in a location, where the SDK by itself writes otherwise (``coords.latitude``; a number
+    is a place in an array).
+    """
+
+    root: str | None = None
+    fields: dict[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """A phone that reports for a driver; its truck, where it sits in one. The token itself is kept by nobody."""
@@ -128,6 +140,8 @@ class Device:
     last_seen_at: datetime | None
     old_token_until: datetime | None
     version: int
+    transistor: Transistor | None = None
+    has_owntracks_secret: bool = False
 
     @property
     def vehicle_id(self) -> UUID:
@@ -179,5 +193,10 @@ def set_up_text(url: str, token: str) -> str:
         "In the tracking app, open the settings and type:\n"
         f"Server: {url}\n"
         f"Token: {token}\n"
+        "Another app takes one of these addresses instead:\n"
+        f"Traccar Client: {url}/api/v1/ingest/osmand/{token}\n"
+        f"OwnTracks (mode HTTP): {url}/api/v1/ingest/owntracks/{token}\n"
+        f"Overland: {url}/api/v1/ingest/overland/{token}\n"
+        f"Apps with the SDK of transistorsoft: {url}/api/v1/ingest/transistor/{token}\n"
         "The token is this phone's key: whoever has it reports as this phone. It is shown this once."
     )

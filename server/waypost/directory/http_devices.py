@@ -65,7 +65,7 @@ class DeviceRoutes:
         """Give a phone another name, driver or truck; what it reports of the time before stays the old driver's."""
         device_id = path_id(request, "device_id", DeviceNotFound)
         body, expected = await read_body(request, wire.DeviceChange), if_match(request)
-        changed = await self.devices.change(request[PRINCIPAL], device_id, wire.given(body), expected=expected)
+        changed = await self.devices.change(request[PRINCIPAL], device_id, body.values(), expected=expected)
         return _reply(changed)
 
     async def revoke_device(self, request: web.Request) -> web.Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Self
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import asyncpg
 
 from waypost.directory import storage, storage_devices
 from waypost.directory.contacts import ContactBook
+from waypost.directory.device_apps import DeviceApps
 from waypost.directory.device_register import DeviceRegister
 from waypost.directory.domain import (
     Assignment,
@@ -37,7 +37,10 @@ from waypost.kernel.principal import PLANNERS, WATCHERS, Principal, Role
 from waypost.kernel.zones import zone_named
 from waypost.platform.database import Connection, Database
 
-__all__ = ["Customers", "Directory", "Drivers", "Trucks", "assignments_since", "check_exist", "is_driver_in_use"]
+__all__ = [
+    "Customers", "Directory", "Drivers", "Trucks", "assignments_of_driver", "check_exist",
+    "is_driver_in_use",
+]  # fmt: skip
 
 BOOKKEEPERS = PLANNERS | {Role.ACCOUNTANT}
 
@@ -147,8 +150,8 @@ class Directory:
     devices: DeviceRegister
 
     @classmethod
-    def over(cls, database: Database, clock: Clock, book: ContactBook) -> Self:
-        devices = DeviceRegister(database, clock)
+    def over(cls, database: Database, clock: Clock, book: ContactBook, apps: DeviceApps) -> Self:
+        devices = DeviceRegister(database, clock, apps)
         return cls(
             Drivers(database, clock, storage.DRIVERS, "driver", DriverNotFound, WATCHERS, devices),
             Trucks(database, clock, storage.TRUCKS, "truck", TruckNotFound, WATCHERS),
@@ -177,6 +180,6 @@ class Directory:
         return await self.devices.revoke(principal, device_id)
 
 
-async def assignments_since(conn: Connection, org_id: UUID, device_id: UUID, since: datetime) -> Sequence[Assignment]:
-    """Whose a device was from ``since`` on, oldest first, for who books its fixes. Needs the system scope."""
-    return await storage_devices.assignments(conn, org_id, device_id, since)
+async def assignments_of_driver(conn: Connection, org_id: UUID, driver_id: UUID) -> Sequence[tuple[UUID, Assignment]]:
+    """The devices that a driver has had, oldest first, each with when."""
+    return await storage_devices.assignments_of_driver(conn, org_id, driver_id)

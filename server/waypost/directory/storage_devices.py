@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from waypost.directory.domain import Assignment, Device, DevicesWanted
+from waypost.directory.storage_apps import transistor_of
 from waypost.kernel.principal import Principal, Role
 from waypost.platform.database import Connection
 
 _DEVICE = """
 SELECT v.id, v.name, v.driver_id, d.name AS driver_name, v.truck_id, k.name AS truck_name, v.created_at, v.revoked_at,
-       v.last_seen_at, v.old_token_until, v.version
+       v.last_seen_at, v.old_token_until, v.version, v.apps, v.owntracks_secret IS NOT NULL AS has_owntracks_secret
   FROM devices v
   JOIN drivers d ON d.org_id = v.org_id AND d.id = v.driver_id
   LEFT JOIN trucks k ON k.org_id = v.org_id AND k.id = v.truck_id
@@ -67,9 +69,9 @@ UPDATE device_assignments SET until_at = greatest($3, from_at + interval '1 micr
  WHERE org_id = $1 AND device_id = $2 AND until_at IS NULL
 RETURNING until_at
 """
-ASSIGNMENTS = """
-SELECT driver_id, truck_id, from_at, until_at FROM device_assignments
- WHERE org_id = $1 AND device_id = $2 AND (until_at IS NULL OR until_at > $3) ORDER BY from_at
+DEVICES_OF_DRIVER_THEN = """
+SELECT a.device_id, a.driver_id, a.truck_id, a.from_at, a.until_at
+  FROM device_assignments a WHERE a.org_id = $1 AND a.driver_id = $2 ORDER BY a.from_at, a.device_id
 """
 
 # A token's mark stands for it in a principal, where the hash itself has no business.
@@ -101,9 +103,15 @@ def mark_of(token_hash: bytes) -> UUID:
     return UUID(bytes=token_hash[:16])
 
 
+def _device(row: Iterable[tuple[str, Any]]) -> Device:
+    columns = dict(row)
+    transistor = transistor_of(columns.pop("apps"))
+    return Device(**columns, transistor=transistor)
+
+
 async def find_device(conn: Connection, org_id: UUID, device_id: UUID) -> Device | None:
     row = await conn.fetchrow(FIND_DEVICE, org_id, device_id)
-    return Device(**dict(row)) if row else None
+    return _device(row.items()) if row else None
 
 
 async def list_devices(
@@ -111,7 +119,7 @@ async def list_devices(
 ) -> list[Device]:
     """Devices by id, ``limit + 1`` of them."""
     rows = await conn.fetch(LIST_DEVICES, org_id, after, wanted.driver_id, wanted.truck_id, wanted.revoked, limit + 1)
-    return [Device(**dict(row)) for row in rows]
+    return [_device(row.items()) for row in rows]
 
 
 async def lock_device(conn: Connection, org_id: UUID, device_id: UUID) -> Mapping[str, object] | None:
@@ -171,10 +179,10 @@ async def replace_token(
     await conn.execute(REPLACE, org_id, device_id, token_hash, old_until)
 
 
-async def assignments(conn: Connection, org_id: UUID, device_id: UUID, since: datetime) -> list[Assignment]:
-    """Whose a device was from ``since`` on, oldest first."""
-    rows = await conn.fetch(ASSIGNMENTS, org_id, device_id, since)
-    return [Assignment(**dict(row)) for row in rows]
+async def assignments_of_driver(conn: Connection, org_id: UUID, driver_id: UUID) -> list[tuple[UUID, Assignment]]:
+    """The devices that a driver has had, oldest first, each with when and in which truck."""
+    rows = await conn.fetch(DEVICES_OF_DRIVER, org_id, driver_id)
+    return [(row["device_id"], Assignment(driver_id, row["truck_id"], row["from_at"], row["until_at"])) for row in rows]
 
 
 async def principal_by_token(conn: Connection, token_hash: bytes, now: datetime) -> Principal | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,12 @@ EmailText = Annotated[str, Meta(min_length=3, max_length=254, pattern=NO_NUL)]
 Plate = Annotated[str, Meta(min_length=1, max_length=40, pattern=SOME_TEXT)]
 Locale = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
+RootName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r'^[^\x00-\x1f"\\]*\Z')]
+FieldPath = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00.]+(\.[^\x00.]+)*\Z")]
+OwntracksSecret = Annotated[str, Meta(min_length=1, max_length=32, pattern=NO_NUL)]  # the app takes no longer one
+FieldName = Literal[
+    "latitude", "longitude", "timestamp", "accuracy", "speed", "heading", "altitude", "battery", "mock", "id", "event"
+]
 SearchText = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
 
 
@@ -161,12 +167,40 @@ class NewDevice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     truck_id: UUID | None = None
 
 
+class TransistorApp(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """How the app's background-geolocation SDK was told to write: ``root`` is its ``httpRootProperty``; ``fields`` says
+    where its ``locationTemplate`` puts each of ours, as a path such as ``coords.latitude`` or ``0``.
+    """
+
+    root: RootName | None = None
+    fields: dict[FieldName, FieldPath] = {}
+
+
+class AppsChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """How the phone's tracking app is set; null takes a setting away, what is left out stays."""
+
+    transistor: TransistorApp | None | UnsetType = UNSET
+    owntracks_secret: OwntracksSecret | None | UnsetType = UNSET
+
+    def values(self) -> dict[str, Any]:
+        values = given(self)
+        if isinstance(self.transistor, TransistorApp):
+            fields = {str(name): path for name, path in self.transistor.fields.items()}
+            values["transistor"] = domain.Transistor(self.transistor.root, fields)
+        return values
+
+
 class DeviceChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What is to change; null takes the phone out of its truck, what is left out stays."""
 
     name: Name | UnsetType = UNSET
     driver_id: UUID | UnsetType = UNSET
     truck_id: UUID | None | UnsetType = UNSET
+    apps: AppsChange | UnsetType = UNSET
+
+    def values(self) -> dict[str, Any]:
+        values = given(self)
+        return values | {"apps": self.apps.values()} if isinstance(self.apps, AppsChange) else values
 
 
 class Device(Shown):
@@ -183,6 +217,16 @@ class Device(Shown):
     revoked_at: Instant | None = None
     last_seen_at: Instant | None = None
     old_token_until: Instant | None = None
+    transistor: TransistorApp | None = None
+    has_owntracks_secret: bool = False
+
+    @classmethod
+    def from_domain(cls, thing: object) -> Self:
+        shown = super().from_domain(thing)
+        if isinstance(thing, domain.Device) and thing.transistor is not None:
+            app = msgspec.convert(msgspec.to_builtins(thing.transistor), TransistorApp)
+            shown = msgspec.structs.replace(shown, transistor=app)
+        return shown
 
 
 class SetUp(msgspec.Struct, rename="camel"):
@@ -207,6 +251,8 @@ class DeviceWithToken(msgspec.Struct, rename="camel", omit_defaults=True):
     truck_name: str | None = None
     last_seen_at: Instant | None = None
     old_token_until: Instant | None = None
+    transistor: TransistorApp | None = None
+    has_owntracks_secret: bool = False
 
     @classmethod
     def of(cls, device: domain.Device, token: str, url: str) -> DeviceWithToken:

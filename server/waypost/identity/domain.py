@@ -104,6 +104,8 @@ class TrackingLimits(msgspec.Struct, frozen=True, rename="camel"):
     retention_days: Annotated[int, Meta(ge=1, le=36_500)] = 365  # an older one as `too_old`
     max_accuracy_m: Annotated[float, Meta(gt=0)] = 200.0  # a less accurate one is flagged `poor_accuracy`
     max_speed_mps: Annotated[float, Meta(gt=0)] = 70.0  # a faster reported speed is taken as unknown
+    requests_per_s: Annotated[float, Meta(ge=0)] = 10.0  # of a device, averaged over 10 s; 0: as many as it likes
+    fixes_per_s: Annotated[float, Meta(ge=0)] = 100.0  # of a device, averaged over a minute; 0: the same
     allow_mock: bool = False  # else a fix that the phone calls mocked is flagged `mock`
 
 

@@ -38,12 +38,14 @@ class Org(msgspec.Struct, rename="camel"):
 
 
 class TrackingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Which limits of a plausible fix are to change."""
+    """Which limits of a plausible fix, and of a device, are to change."""
 
     future_s: Annotated[int, Meta(ge=0, le=86_400)] | UnsetType = UNSET
     retention_days: Annotated[int, Meta(ge=1, le=36_500)] | UnsetType = UNSET
     max_accuracy_m: Annotated[float, Meta(gt=0, le=1e7)] | UnsetType = UNSET
     max_speed_mps: Annotated[float, Meta(gt=0, le=1e6)] | UnsetType = UNSET
+    requests_per_s: Annotated[float, Meta(ge=0, le=1e6)] | UnsetType = UNSET
+    fixes_per_s: Annotated[float, Meta(ge=0, le=1e6)] | UnsetType = UNSET
     allow_mock: bool | UnsetType = UNSET
 
     def given(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,7 +10,7 @@ from waypost.jobs import wire
 from waypost.jobs.domain import EXPORTERS, Job, JobFileExpired, JobNotDone, JobNotFound, JobOver, TooManyJobs
 from waypost.jobs.service import Jobs
 from waypost.platform.routes import Route
-from waypost.platform.telemetry import log, request_id
+from waypost.platform.streams import stream
 from waypost.platform.web import PRINCIPAL, path_id, read_body, read_query, reply, reply_page
 
 PATH = "/api/v1/jobs"
@@ -60,10 +59,7 @@ class JobRoutes:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """The file of a job that is done, while it is kept."""
         job, parts = await self.jobs.file(request[PRINCIPAL], path_id(request, "job_id", JobNotFound))
-        response = web.StreamResponse(headers=_headers(job))
-        await response.prepare(request)
-        await _send(request, response, parts)
-        return response
+        return await stream(request, _headers(job), parts)
 
 
 def _headers(job: Job) -> dict[str, str]:
@@ -71,22 +67,4 @@ def _headers(job: Job) -> dict[str, str]:
         "Content-Type": job.file_type or "application/octet-stream",
         "Content-Length": str(job.file_size),
         "Content-Disposition": f'attachment; filename="{job.file_name}"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "X-Request-Id": request_id.get() or "",
     }
-
-
-async def _send(request: web.Request, response: web.StreamResponse, parts: AsyncIterator[bytes]) -> None:
-    """Piece by piece. What breaks off ends the connection: another answer would land in the middle of the file."""
-    try:
-        async for part in parts:
-            await response.write(part)
-        await response.write_eof()
-    except ConnectionResetError:
-        raise
-    except Exception as error:
-        log.warning("download_broken", reason=type(error).__name__)
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the file broke off") from error

@@ -86,6 +86,12 @@ class Unavailable(AppError):
     retry = True
 
 
+class Unsupported(AppError):
+    """The body is of a kind that is not read here."""
+
+    code = "unsupported"
+
+
 class Invalid(AppError):
     """The request was read but its content is not acceptable.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -11,30 +11,55 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.principal import Principal
 
 REMEMBER_S = 2.0
+CONFIRMED_S = 4.0  # after who knows was asked about all of them at once
 REMEMBER_AT_MOST = 20_000
 
 K = TypeVar("K")
 
 
+@dataclass(slots=True)
+class Entry:
+    """``until``: by the monotonic clock; ``is_used``: since it was last confirmed."""
+
+    principal: Principal
+    until: float
+    is_used: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Remembered(Generic[K]):
-    """``known``: what opened the door -> (principal, until when, monotonic). The longest unused one goes first."""
+    """``known``: what opened the door, and for whom. The longest unused one goes first."""
 
     clock: Clock
-    known: OrderedDict[K, tuple[Principal, float]] = field(default_factory=OrderedDict)
+    known: OrderedDict[K, Entry] = field(default_factory=OrderedDict)
 
     def get(self, key: K) -> Principal | None:
-        """The principal, for ``REMEMBER_S`` after it was kept."""
+        """The principal, for ``REMEMBER_S`` after it was kept, ``CONFIRMED_S`` after it was confirmed."""
         found = self.known.get(key)
-        return found[0] if found is not None and found[1] > self.clock.monotonic() else None
+        if found is None or found.until <= self.clock.monotonic():
+            return None
+        found.is_used = True
+        return found.principal
 
     def keep(self, key: K, principal: Principal) -> None:
-        self.known[key] = (principal, self.clock.monotonic() + REMEMBER_S)
+        self.known[key] = Entry(principal, self.clock.monotonic() + REMEMBER_S)
         self.known.move_to_end(key)
         while len(self.known) > REMEMBER_AT_MOST:
             self.known.popitem(last=False)
 
+    def used(self) -> dict[K, Principal]:
+        """Who came since the last time they were confirmed."""
+        return {key: entry.principal for key, entry in self.known.items() if entry.is_used}
+
+    def confirm(self, keys: Iterable[K], asked_at: float) -> None:
+        """These stood as they did at ``asked_at``, monotonic."""
+        for key in keys:
+            if (entry := self.known.get(key)) is not None:
+                entry.until = max(entry.until, asked_at + CONFIRMED_S)
+                entry.is_used = False
+                self.known.move_to_end(key)
+
     def forget(self, wanted: Callable[[Principal], bool]) -> None:
         """Ask anew for these, on this node; others hear of it as their memory ends."""
-        for key in [key for key, (principal, _) in self.known.items() if wanted(principal)]:
+        for key in [key for key, entry in self.known.items() if wanted(entry.principal)]:
             del self.known[key]

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from aiohttp import web
@@ -80,12 +81,18 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=4096)
+def _client(proxies: Proxies, peer: str | None, forwarded: tuple[str, ...]) -> str:
+    return proxies.client(peer, forwarded)
+
+
 def addresses(proxies: Proxies) -> Middleware:
     """Every request learns where it came from."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[ADDRESS] = proxies.client(request.remote, request.headers.getall("X-Forwarded-For", []))
+        forwarded = request.headers.getall("X-Forwarded-For", ())
+        request[ADDRESS] = _client(proxies, request.remote, tuple(forwarded))
         return await handler(request)
 
     return middleware

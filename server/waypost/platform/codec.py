@@ -1,9 +1,10 @@
-"""JSON in and out: msgspec, with our own words for what is wrong."""
+"""JSON and msgpack in and out: msgspec, with our own words for what is wrong."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ T = TypeVar("T")
 # A moment as JSON carries it: ISO 8601 in UTC, milliseconds always.
 Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
-_AT = re.compile(r"^(?P<what>.*?) - at `(?:key in )?\$?(?P<path>.*)`$", re.DOTALL)
+_AT = re.compile(r"^(?P<what>.*?) - at `(?:key` in `)?\$?(?P<path>.*)`$", re.DOTALL)
 _FIELD = re.compile(r"^Object (?:missing required|contains unknown) field `(?P<name>[^`]+)`$")
 
 # PostgreSQL keeps no NUL in a text: refused at the edge, by name.
@@ -24,12 +25,19 @@ NO_NUL = r"^[^\x00]*\Z"
 SOME_TEXT = r"^[^\x00]*[^\x00\s][^\x00]*\Z"
 
 encode = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical").encode
+pack = msgspec.msgpack.Encoder(decimal_format="string", uuid_format="canonical").encode
 
 
 class NotJson(Malformed):
     """The body is not JSON."""
 
     code = "not-json"
+
+
+class NotMsgpack(Malformed):
+    """The body is not msgpack."""
+
+    code = "not-msgpack"
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -40,6 +48,16 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson(f"The body is not JSON: {error}") from error
+
+
+def unpack(body: bytes, kind: type[T]) -> T:
+    """The same for msgpack: ``NotMsgpack``, ``Invalid``."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotMsgpack(f"The body is not msgpack: {error}") from error
 
 
 def convert(value: object, kind: type[T]) -> T:
@@ -57,6 +75,17 @@ def convert(value: object, kind: type[T]) -> T:
 def instant(at: datetime) -> Instant:
     """A moment in the one form that JSON carries."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant_of_ms(ms: int) -> Instant:
+    """The same of milliseconds since 1970; for many a second."""
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def instant_or_none(at: datetime | None) -> Instant | None:

@@ -76,7 +76,7 @@ async def known_queries(request: web.Request, handler: Handler) -> web.StreamRes
     """``BadQuery`` for parameters on a route that has none, and for ``fields`` that its rows do not have."""
     row = row_of(request)
     if row is not None and row.described:
-        if row.query is None and request.query:
+        if row.query is None and request.query_string and request.query:
             raise BadQuery("This takes no query parameters.")
         check_fields(row, request)
     return await handler(request)

@@ -12,20 +12,30 @@ import msgspec
 from waypost.kernel import errors
 from waypost.kernel.errors import AppError
 from waypost.kernel.paging import BadCursor
+from waypost.platform.bodies import (
+    MAX_BODY_BYTES,
+    MSGPACK,
+    BadEncoding,
+    BodyTooLarge,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
 from waypost.platform.caching import COMPRESS_FROM_BYTES
-from waypost.platform.codec import NotJson
+from waypost.platform.codec import NotJson, NotMsgpack
 from waypost.platform.database import DatabaseAway, DatabaseBusy
 from waypost.platform.idempotency import BadIdempotencyKey, KeyReused, StillRunning
 from waypost.platform.limits import RateLimited
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import EVERYBODY, Cache, Route
 from waypost.platform.secretbox import Unreadable
-from waypost.platform.web import MAX_BODY_BYTES, BadEncoding, BadQuery, BodyTooLarge, TokenMissing, status_of
+from waypost.platform.web import BadQuery, TokenMissing, status_of
 
 REF = "#/components/schemas/{name}"
 PROBLEM = "application/problem+json"
 _PART = re.compile(r"{([a-z_]+)}")
 _READS = frozenset({"GET", "HEAD"})
+_TILE = frozenset({"z", "x", "y"})  # of a map tile
+_FILE: Mapping[str, Any] = {}  # text in a format of its own; of what form it is, its media type says
 
 ABOUT = f"""Errors are problem details (RFC 9457); `code` is stable, `requestId` finds the request in the server's log.
 Lists give `nextCursor` while there is more; `fields` picks fields. A resource's `ETag` goes into `If-Match` of a
@@ -92,8 +102,13 @@ class Description:
         }
         if row.body is not None:
             content = {"application/json": {"schema": schemas[row.body]}}
+            if row.packed is not None:
+                content[MSGPACK] = {"schema": {"anyOf": [schemas[row.body], schemas[row.packed]]}}
             operation["requestBody"] = {"required": not row.body_optional, "content": content}
-        if row.public:
+        if row.reads:
+            read = {kind: {"schema": schemas[body]} for kind, body in row.reads.items()}
+            operation["requestBody"] = {"required": False, "content": read}
+        if row.public or row.credential is not None:
             operation["security"] = []
         return operation
 
@@ -114,15 +129,19 @@ class Description:
         if row.path.startswith("/api/v1"):
             leaves.append(RateLimited)
         if row.body is not None:
-            leaves += [NotJson, BadEncoding, BodyTooLarge, errors.Invalid]
+            leaves += [NotJson, BadEncoding, BodyTooLarge, UnsupportedEncoding, errors.Invalid]
+        if row.packed is not None:
+            leaves += [NotMsgpack, UnsupportedMediaType]
         if row.listing:
             leaves.append(BadCursor)
         if row.idempotent:
             leaves += [BadIdempotencyKey, StillRunning, KeyReused, Unreadable]
         if row.versioned and row.method not in _READS and _PART.search(row.path):
             leaves.append(errors.Stale)
+        if row.reads:
+            leaves += [BodyTooLarge, UnsupportedEncoding]
         found: dict[int, list[type[AppError]]] = {}
-        for leaf in dict.fromkeys([*leaves, *row.errors]):
+        for leaf in dict.fromkeys(row.refusing.leaf(leaf) for leaf in [*leaves, *row.errors]):
             found.setdefault(status_of(leaf.__new__(leaf)), []).append(leaf)
         return dict(sorted(found.items()))
 
@@ -148,7 +167,8 @@ def _schemas(rows: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """The schema of each body and answer, and the components that they refer to."""
     kinds: list[Any] = [Problem]
     for row in rows:
-        kinds += [kind for kind in (row.answer, row.body, row.query, *row.other_answers.values()) if kind is not None]
+        told = (row.answer, row.body, row.packed, row.query, *row.other_answers.values(), *row.reads.values())
+        kinds += [kind for kind in told if kind is not None]
     kinds = list(dict.fromkeys(kinds))
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
     return dict(zip(kinds, schemas, strict=True)), components
@@ -161,6 +181,8 @@ def _words(leaf: type[AppError]) -> str:
 def _who(row: Route) -> str:
     if row.public:
         return "Anybody may call it."
+    if row.credential is not None:
+        return "For a device: its token signs it in."
     people = "any role" if row.roles == EVERYBODY else ", ".join(sorted(row.roles))
     return f"For: {' and '.join(filter(None, [people, 'devices' if row.devices else '']))}."
 
@@ -182,6 +204,8 @@ def _parameters(row: Route, components: Mapping[str, Any]) -> list[dict[str, Any
 
 
 def _path_schema(name: str) -> dict[str, Any]:
+    if name in _TILE:
+        return {"type": "integer", "minimum": 0}
     return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string", "minLength": 1}
 
 
@@ -238,8 +262,12 @@ def _answer(
     if kind is not None:
         schema = _page(kind, schemas, components) if row.listing and status == row.status else schemas[kind]
         told["content"] = {row.content_type: {"schema": schema}}
+        if row.packed is not None and status == row.status:
+            told["content"][MSGPACK] = {"schema": schema}
     elif row.content_type != "application/json":
         told["content"] = {row.content_type: {"schema": {"type": "string"}}}
+    if status == row.status:
+        told.setdefault("content", {}).update({name: {"schema": _FILE} for name in row.other_types})
     if row.versioned:
         told["headers"] = {"ETag": {"schema": {"type": "string"}}}
     return told

@@ -22,7 +22,10 @@ class Sealed:
 
 
 # Every column that holds something sealed stands here; a test compares the list with what the schema says of itself.
-SEALED: Final = (Sealed("idempotency_keys", "answer", ("org_id", "caller_id", "key")),)
+SEALED: Final = (
+    Sealed("idempotency_keys", "answer", ("org_id", "caller_id", "key")),
+    Sealed("devices", "owntracks_secret", ("org_id", "id")),
+)
 
 
 async def rotate(database: Database, box: SecretBox, progress: Callable[[str, int], None]) -> int:
@@ -40,9 +43,9 @@ async def rotate(database: Database, box: SecretBox, progress: Callable[[str, in
 async def _rotate(database: Database, box: SecretBox, sealed: Sealed, progress: Callable[[str, int], None]) -> int:
     key = ", ".join(sealed.key)
     after = ", ".join(f"${number}" for number in range(1, len(sealed.key) + 1))
-    names = f"SELECT {key}, {sealed.column} FROM {sealed.table}"  # noqa: S608 - constants of this file
+    names = f"SELECT {key}, {sealed.column} FROM {sealed.table} WHERE {sealed.column} IS NOT NULL"  # noqa: S608 - constants of this file
     first = f"{names} ORDER BY {key} LIMIT {BATCH} FOR UPDATE"
-    following = f"{names} WHERE ({key}) > ({after}) ORDER BY {key} LIMIT {BATCH} FOR UPDATE"
+    following = f"{names} AND ({key}) > ({after}) ORDER BY {key} LIMIT {BATCH} FOR UPDATE"
     value = f"${len(sealed.key) + 1}"
     renew = f"UPDATE {sealed.table} SET {sealed.column} = {value} WHERE ({key}) = ({after})"  # noqa: S608
     done, last = 0, None

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from waypost.kernel.errors import AppError
 from waypost.kernel.principal import Role
+from waypost.platform.bodies import MAX_BODY_BYTES
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,12 +32,33 @@ class Cache(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusing:
+    """How a route says no, where its callers cannot take it as everybody does.
+
+    ``instead``: a kind of error, and what is answered in its place; ``shown_as``: the member in which a problem repeats
+    its detail, for an app that shows it to whom it is about.
+    """
+
+    instead: Mapping[type[AppError], type[AppError]] = field(default_factory=dict)
+    shown_as: str | None = None
+
+    def leaf(self, leaf: type[AppError]) -> type[AppError]:
+        """What is answered where ``leaf`` was raised."""
+        return next((other for kind, other in self.instead.items() if issubclass(leaf, kind)), leaf)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One row. ``answer`` and ``body``: the msgspec structs of ``wire.py``; ``listing``: a page of ``answer``.
 
     ``roles``: the people who may call it (whether they may see the thing it names is the service's to say);
     ``devices``: a device's token may. ``idempotent``: takes ``Idempotency-Key``; ``versioned``: answers an ``ETag`` of
     the version, and where it changes something takes ``If-Match``; ``costly``: few a minute are allowed.
+    ``body_limit``: bytes of a body, inflated; ``packed``: what msgpack may hold beside ``body``; the route reads that
+    too, and answers in it who asks for that.
+    ``reads``: the media types that it reads leniently, and what is in them: no such body is refused for what is in it.
+    ``credential``: finds the caller's token, where that is not in ``Authorization: Bearer``; ``refusing``: its own way
+    to refuse.
     ``errors``: the leaves that its service raises, beside those that follow from the rest of the row.
     """
 
@@ -47,10 +69,15 @@ class Route:
     status: int = 200
     body: Any = None
     body_optional: bool = False
+    body_limit: int = MAX_BODY_BYTES
+    reads: Mapping[str, Any] = field(default_factory=dict)
+    packed: Any = None
     query: Any = None
     roles: frozenset[Role] = EVERYBODY
     devices: bool = False
     public: bool = False
+    credential: Callable[[web.Request], str] | None = None
+    refusing: Refusing = Refusing()
     errors: tuple[type[AppError], ...] = ()
     listing: bool = False
     cache: Cache = Cache.NO_STORE
@@ -58,6 +85,7 @@ class Route:
     versioned: bool = False
     costly: bool = False
     content_type: str = "application/json"
+    other_types: tuple[str, ...] = ()  # that ``status`` may come in as well, as text
     other_answers: Mapping[int, Any] = field(default_factory=dict)  # status -> struct of its body, beside ``status``
     described: bool = True  # False: a page or a file, not a part of the API
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,20 +14,19 @@ from uuid import UUID
 
 import msgspec
 from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError, TransferEncodingError
+from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler, Middleware
 
 from waypost.kernel import errors
 from waypost.kernel.errors import AppError
 from waypost.kernel.paging import Page
 from waypost.kernel.principal import Principal
-from waypost.platform import codec
+from waypost.platform import bodies, codec
+from waypost.platform.bodies import MAX_BODY_BYTES, BadEncoding
 from waypost.platform.routes import Route, row_of
 from waypost.platform.telemetry import log, request_id
 
 T = TypeVar("T")
-
-MAX_BODY_BYTES = 1024 * 1024
 
 # The one table from an error's kind to an HTTP status.
 STATUS: Mapping[type[AppError], int] = {
@@ -37,6 +37,7 @@ STATUS: Mapping[type[AppError], int] = {
     errors.Conflict: 409,
     errors.Stale: 412,
     errors.TooLarge: 413,
+    errors.Unsupported: 415,
     errors.Invalid: 422,
     errors.TooMany: 429,
     errors.Unavailable: 503,
@@ -44,19 +45,8 @@ STATUS: Mapping[type[AppError], int] = {
 RETRY_AFTER_S = 2
 
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
+BODY: web.RequestKey[bytes] = web.RequestKey("body", bytes)  # once it was read
 Authenticate = Callable[[str], Awaitable[Principal]]
-
-
-class BodyTooLarge(errors.TooLarge):
-    """The body is larger than 1 MiB (counted after decompression); send less at a time."""
-
-    code = "body-too-large"
-
-
-class BadEncoding(errors.Malformed):
-    """The body could not be decompressed as its Content-Encoding says."""
-
-    code = "bad-encoding"
 
 
 class BadQuery(errors.Malformed):
@@ -98,12 +88,16 @@ def problem(
     return response
 
 
-def problem_of(error: AppError) -> web.Response:
-    """The answer to an expected error."""
-    retry_after_s = RETRY_AFTER_S if error.retry else None
-    if isinstance(error, errors.TooMany) and error.retry_after_s is not None:
-        retry_after_s = error.retry_after_s
-    response = problem(status_of(error), error.code, error.detail, error.extra, retry_after_s=retry_after_s)
+def problem_of(error: AppError, row: Route | None = None) -> web.Response:
+    """The answer to an expected error, as the route says no."""
+    asked_s = error.retry_after_s if isinstance(error, errors.TooMany) else None
+    extra = error.extra
+    if row is not None:
+        leaf = row.refusing.leaf(type(error))
+        error = error if isinstance(error, leaf) else leaf()
+        extra = {**error.extra, row.refusing.shown_as: error.detail} if row.refusing.shown_as else error.extra
+    retry_after_s = (asked_s or RETRY_AFTER_S) if error.retry else None
+    response = problem(status_of(error), error.code, error.detail, extra, retry_after_s=retry_after_s)
     if isinstance(error, errors.TooMany):
         response.headers.update(error.headers)
     return response
@@ -124,14 +118,22 @@ def _template(request: web.Request) -> str:
     return resource.canonical if resource is not None else "none"
 
 
+# A prefix of this process and a number: as good as random, and no system call for each request.
+_PREFIX, _number = secrets.token_hex(4), itertools.count(secrets.randbits(16))
+
+
+def _new_request_id() -> str:
+    return f"{_PREFIX}{next(_number) & 0xFFFFFFFF:08x}"
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer expected errors as problem details, unexpected ones as a bare 500 with a request id and one log line."""
-    token = request_id.set(secrets.token_hex(8))
+    token = request_id.set(_new_request_id())
     try:
         response = await handler(request)
     except AppError as error:
-        response = problem_of(error)
+        response = problem_of(error, row_of(request))
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -160,7 +162,7 @@ def authentication(authenticate: Authenticate, refused: Callable[[web.Request], 
         row = row_of(request)
         if row is not None and not row.public:
             try:
-                principal = await authenticate(bearer(request))
+                principal = await authenticate((row.credential or bearer)(request))
             except errors.Unauthenticated:
                 await refused(request)
                 raise
@@ -196,13 +198,18 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
 
 
 async def raw_body(request: web.Request) -> bytes:
-    """The body as bytes, read once."""
+    """The body as bytes, inflated; read once, kept for who asks again. The route's ``body_limit`` holds."""
+    kept: bytes | None = request.get(BODY)
+    if kept is not None:
+        return kept
+    row = row_of(request)
+    limit = row.body_limit if row is not None else MAX_BODY_BYTES
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise BodyTooLarge(limitBytes=MAX_BODY_BYTES) from error
-    except (ContentEncodingError, TransferEncodingError, web.RequestPayloadError) as error:
+        body = await bodies.read(request.content, request.headers.get("Content-Encoding"), limit)
+    except (PayloadEncodingError, web.RequestPayloadError) as error:
         raise BadEncoding from error
+    request[BODY] = body
+    return body
 
 
 async def read_optional_body(request: web.Request, kind: type[T]) -> T:
@@ -244,6 +251,18 @@ def reply(value: object, status: int = 200) -> web.Response:
     )
 
 
+_NOT_PACKED = re.compile(rf"{bodies.MSGPACK}\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
+
+
+def reply_packed(request: web.Request, value: object) -> web.Response:
+    """The same in msgpack for who accepts that by name."""
+    accepted = request.headers.get("Accept", "")
+    if bodies.MSGPACK not in accepted or _NOT_PACKED.search(accepted):
+        return reply(value)
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=codec.pack(value), content_type=bodies.MSGPACK, headers=headers)
+
+
 def reply_page(request: web.Request, page: Page[T], wire: Callable[[T], object]) -> web.Response:
     """A list: ``{"data", "nextCursor", "hasMore"}``, each row with the fields that the query asks for."""
     data = [wire(row) for row in page.data]
@@ -254,8 +273,7 @@ def reply_page(request: web.Request, page: Page[T], wire: Callable[[T], object])
 
 def check_fields(row: Route, request: web.Request) -> None:
     """``BadQuery`` when ``fields`` names one that the rows of this list never have."""
-    wanted = request.query.get("fields")
-    if wanted is None or not row.listing:
+    if not row.listing or (wanted := request.query.get("fields")) is None:
         return
     known = [field.encode_name for field in msgspec.structs.fields(row.answer)]
     if unknown := [name for name in wanted.split(",") if name not in known]:

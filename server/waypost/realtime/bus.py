@@ -89,8 +89,9 @@ class RedisBus:
         """Number the events and publish them, in one pipeline."""
         async with self._answering(), self.redis.pipeline(transaction=False) as pipe:
             server = await self._server()
+            epoch = secrets.token_hex(8)  # for rooms that have none: a room's own life, whatever other rooms have
             for event in events:
-                arguments = (secrets.token_hex(8), COUNTER_LIFE_S, server, event.event, event.body, event.skip)
+                arguments = (epoch, COUNTER_LIFE_S, server, event.event, event.body, event.skip)
                 pipe.eval(PUBLISH, 2, *_keys(event.room), *arguments)  # type: ignore[arg-type]  # takes bytes and numbers too
             await pipe.execute()
 

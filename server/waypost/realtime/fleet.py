@@ -18,12 +18,18 @@ class FleetView:
     newest: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def news(self, room: str, positions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Those that are newer than what the room has heard. Times are of one form, so text compares as time does."""
+        """Those that are newer than what the room has heard, or take it back. Times are of one form, so text compares
+        as time does.
+        """
         told = self.newest.setdefault(room, {})
-        news = [p for p in positions if p["recordedAt"] > told.get(p["vehicleId"], "")]
+        news = [p for p in positions if _is_news(p, told.get(p["vehicleId"], ""))]
         told.update((p["vehicleId"], p["recordedAt"]) for p in news)
         return news
 
     def forget(self, room: str) -> None:
         """The room has no member here any more."""
         self.newest.pop(room, None)
+
+
+def _is_news(position: Mapping[str, Any], told: str) -> bool:
+    return bool(position["recordedAt"] > told or position.get("withdrawn") == told)

@@ -77,6 +77,7 @@ class Hub:
     fleet: FleetView = field(default_factory=FleetView)
     principals: dict[str, Principal] = field(default_factory=dict)
     handlers: dict[str, SocketHandler] = field(default_factory=dict)
+    binary: set[str] = field(default_factory=set)  # events whose argument may be bytes
     incoming: asyncio.Queue[Incoming] = field(default_factory=lambda: asyncio.Queue(INCOMING_EVENTS))
     emptied: set[str] = field(default_factory=set)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,9 +94,14 @@ class Hub:
         self.sio.on("disconnect", self._disconnect)
         self.sio.on("*", self._dispatch)
 
-    def on(self, event: str, handler: SocketHandler) -> None:
-        """Answer ``event``: the handler gets the principal, the connection and the argument; its result is the ack."""
+    def on(self, event: str, handler: SocketHandler, *, binary: bool = False) -> None:
+        """Answer ``event``: the handler gets the principal, the connection and the argument; its result is the ack.
+
+        The argument is an object or, where it may be ``binary``, bytes.
+        """
         self.handlers[event] = handler
+        if binary:
+            self.binary.add(event)
 
     async def run(self) -> None:
         """Listen to the bus and fan out, for as long as the process lives."""
@@ -216,7 +222,7 @@ class Hub:
             principal = self.principals.get(sid)
             if principal is None:
                 raise Unauthenticated
-            if not arguments or not isinstance(arguments[0], dict):
+            if not arguments or not isinstance(arguments[0], dict | bytes if event in self.binary else dict):
                 raise NotAnObject("The event's argument is an object.")
             answer = await handler(principal, sid, arguments[0])
             return {"ok": True, **codec.plain(answer)}

@@ -69,7 +69,15 @@ class Publisher(Protocol):
 
     def publish(self, room: str, event: str, body: msgspec.Struct) -> None: ...
 
-    def publish_position(self, room: str, vehicle_id: UUID, recorded_at: datetime, body: msgspec.Struct) -> None: ...
+    def publish_position(
+        self,
+        room: str,
+        vehicle_id: UUID,
+        recorded_at: datetime,
+        body: msgspec.Struct,
+        *,
+        withdrawn_at: datetime | None = None,
+    ) -> None: ...
 
 
 class FleetPositions(msgspec.Struct, rename="camel"):
@@ -103,10 +111,22 @@ class Realtime:
             self.gaps.add(outgoing.room)  # as many as there are rooms whose events were dropped
             self._dropped(1, "queue full")
 
-    def publish_position(self, room: str, vehicle_id: UUID, recorded_at: datetime, body: msgspec.Struct) -> None:
-        """Tell a fleet at its next tick; of a vehicle's positions that wait the newest stays."""
+    def publish_position(
+        self,
+        room: str,
+        vehicle_id: UUID,
+        recorded_at: datetime,
+        body: msgspec.Struct,
+        *,
+        withdrawn_at: datetime | None = None,
+    ) -> None:
+        """Tell a fleet at its next tick; of a vehicle's positions that wait the newest stays.
+
+        ``withdrawn_at``: the time of a newer one that this takes back.
+        """
         waiting = self.pending.setdefault(room, {})
-        if vehicle_id not in waiting or waiting[vehicle_id][0] < recorded_at:
+        newest = max(recorded_at, withdrawn_at or recorded_at)
+        if vehicle_id not in waiting or waiting[vehicle_id][0] < recorded_at or waiting[vehicle_id][0] == newest:
             waiting[vehicle_id] = (recorded_at, body)
         self.wake.set()
 

@@ -15,6 +15,7 @@ import typer
 
 from waypost.replay.devices import ReplayError
 from waypost.replay.dispatcher import Login
+from waypost.replay.forms import FormName
 from waypost.replay.lines import Program
 from waypost.replay.rows import TraceError
 from waypost.replay.session import Replay, Target
@@ -43,6 +44,7 @@ def replay(
     vehicles: int | None = None,
     loop: bool = False,
     transport: Literal["http", "socket"] = "http",
+    form: FormName = "json",
     devices: Path | None = None,
     login: Login | None = None,
     align: bool = False,
@@ -58,7 +60,7 @@ def replay(
     Raises ReplayError or TraceError if it cannot begin. Inside a running loop use `session.Replay` instead.
     """
     program = Program(tuple(files), vehicles, speed, align, loop, max_gap_s, fix_every_s, simulate, centre)
-    target = Target(url, transport, devices, login, batch_s)
+    target = Target(url, transport, devices, login, batch_s, form)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_signal(Replay(program, target, duration_s)))
 
@@ -81,6 +83,7 @@ def app_command(
                                                          "many seconds, plausible or not (60 times at most).",
                                                     min=0.5)] = None,
     transport: Annotated[str, typer.Option(help="How devices send: http or socket (Socket.IO).")] = "http",
+    form: Annotated[str, typer.Option(help="In what form: json, msgpack, or columns (a tenth of the bytes).")] = "json",
     devices: Annotated[Path | None, typer.Option(help='Devices to play as: JSON lines {"vehicle", "token", "tripId"}; '
                                                       "matched by vehicle, else in the file's order.")] = None,
     phone: Annotated[str | None, typer.Option(help="Sign in as this dispatcher and make a driver, a device and a trip "
@@ -94,7 +97,7 @@ def app_command(
         status = replay(
             files or [], url=url, speed=_speed(speed), vehicles=vehicles, simulate=simulate, centre=_centre(around),
             align=align, loop=loop, max_gap_s=max_gap, fix_every_s=fix_every, transport=_transport(transport),
-            devices=devices,
+            form=_form(form), devices=devices,
             login=None if devices else _login(phone, email), batch_s=batch, duration_s=duration,
         )  # fmt: skip
     except (ReplayError, TraceError) as error:
@@ -157,6 +160,13 @@ def _transport(text: str) -> Literal["http", "socket"]:
         case "http" | "socket":
             return text
     raise ReplayError(f"--transport {text}: expected http or socket")
+
+
+def _form(text: str) -> FormName:
+    match text:
+        case "json" | "msgpack" | "columns":
+            return text
+    raise ReplayError(f"--form {text}: expected json, msgpack or columns")
 
 
 def _login(phone: str | None, email: str | None) -> Login | None:

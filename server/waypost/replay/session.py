@@ -19,6 +19,7 @@ from waypost.replay.client import Device
 from waypost.replay.devices import Credential, ReplayError, match, read_devices
 from waypost.replay.dispatcher import Dispatcher, Login, check_reachable, make_devices
 from waypost.replay.display import Display, summary
+from waypost.replay.forms import FORMS, FormName
 from waypost.replay.lines import Program, recorded_lines, simulated_lines, van_names
 from waypost.replay.runner import SENDERS, Runner
 from waypost.replay.stats import Stats
@@ -38,6 +39,7 @@ class Target:
     devices: Path | None = None
     login: Login | None = None
     batch_s: float = 3.0
+    form: FormName = "json"
 
 
 @dataclass(slots=True)
@@ -116,11 +118,11 @@ class Replay:
         return lines
 
     def _device(self, session: aiohttp.ClientSession, name: str, credential: Credential) -> Device:
-        url, token = self.target.url, credential.token
+        url, token, form = self.target.url, credential.token, FORMS[self.target.form]
         transport: Transport = (
-            SocketTransport(session, url, token)
+            SocketTransport(session, url, token, form)
             if self.target.transport == "socket"
-            else HttpTransport(session, url, token, self.clock)
+            else HttpTransport(session, url, token, self.clock, form)
         )
         random = Random(self.random.getrandbits(64))  # noqa: S311 - jitter, not a secret
         return Device(name, str(uuid4()), transport, self.clock, self.stats, random, credential.trip_id,

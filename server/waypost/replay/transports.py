@@ -12,6 +12,7 @@ import socketio
 from socketio import exceptions as socket_errors
 
 from waypost.kernel.clock import Clock
+from waypost.replay.forms import JSON, Form
 from waypost.replay.verdicts import Answer, retry_after_s
 from waypost.replay.wire import Envelope, Outcome
 
@@ -22,7 +23,6 @@ PING_PATH = "/api/v1/tracking/ping"
 CODE_STATUS = {"malformed": 400, "unauthenticated": UNAUTHENTICATED, "denied": 403, "too-large": 413, "invalid": 422,
                "too-many": 429, "unavailable": 503}  # fmt: skip
 STOPPING_WORDS = ("token", "auth", "device", "revoked")
-encode = msgspec.json.Encoder().encode
 decode_outcome = msgspec.json.Decoder(Outcome).decode
 
 
@@ -58,16 +58,17 @@ def http_session(connections: int) -> aiohttp.ClientSession:
 class HttpTransport:
     """``POST /api/v1/tracking/ping`` with the device's token."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token: str, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str, clock: Clock, form: Form = JSON) -> None:
         self._session = session
+        self._form = form
         self._url = url.rstrip("/") + PING_PATH
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": form.media_type}
         self._clock = clock
 
     async def send(self, envelope: Envelope) -> Answer:
         try:
             async with self._session.post(
-                self._url, data=encode(envelope), headers=self._headers, allow_redirects=False
+                self._url, data=self._form.write(envelope), headers=self._headers, allow_redirects=False
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -82,10 +83,14 @@ class HttpTransport:
 
 
 class SocketTransport:
-    """The event ``tracking:ping`` over a connection that is made when needed, and made anew when it broke."""
+    """The event ``tracking:ping`` over a connection that is made when needed, and made anew when it broke.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
+    What is not JSON goes as bytes.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str, form: Form = JSON) -> None:
         self._url = url
+        self._form = form
         self._auth = {"token": token}
         self._refusal: object = None
         self._ack: asyncio.Future[object] | None = None
@@ -101,7 +106,7 @@ class SocketTransport:
             if refused is not None:
                 return refused
         try:
-            ack = await self._call(msgspec.to_builtins(envelope))
+            ack = await self._call(msgspec.to_builtins(envelope) if self._form is JSON else self._form.write(envelope))
         except (socket_errors.SocketIOError, aiohttp.ClientError, TimeoutError, OSError) as error:
             await self.close()  # an ack that is overdue must not meet a later batch
             raise Unreachable(_kind(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from waypost.platform.codec import instant
 from waypost.tracking import wire
 from waypost.tracking.domain import Position, flag_names
-from waypost.tracking.service import NEXT_MS, Reported
+from waypost.tracking.service import Reported
 from waypost.trips import wire as trips_wire
 from waypost.trips.domain import Trip
 
@@ -19,7 +19,7 @@ def outcomes(reported: Reported) -> wire.Outcomes:
         late=reported.late,
         flagged=[wire.Flagged(fix.index, flag_names(fix.flags)) for fix in reported.flagged],
         latest=wire.Latest(instant(reported.latest_at)) if reported.latest_at else None,
-        next_ms=NEXT_MS,
+        next_ms=reported.next_ms,
     )
 
 

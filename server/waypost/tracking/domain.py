@@ -1,28 +1,29 @@
-"""Pure rules of tracking: what a reported location is worth, which fixes are live, which of two is newer.
+"""Pure rules of tracking: what a reported location is worth, which trip and vehicle it is of, which of two is newer.
 
-Source of the reasons, flags and limits: docs/protocol.md; the rules that look at neighbouring fixes or repair clocks
-(speed jumps, drift, skew) come with the fast ingest and have their place in ``screen``.
+Source of the reasons, flags and limits: docs/protocol.md. What looks at neighbouring fixes is in judgement.py, what
+repairs times in clocks.py.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum
-from typing import TypeAlias
+from functools import cache
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
-from waypost.directory.domain import Assignment, assignment_at
-from waypost.identity.domain import TrackingLimits
-from waypost.trips.domain import Run, run_of
+import msgspec
 
-E7 = 10_000_000
-FULL_CIRCLE_DEG = 360.0
-FULL_BATTERY_PCT = 100.0
-MAX_TEXT = 64  # of a timestamp; a longer one is none
-LATEST_POSSIBLE_MS = 253_402_300_799_000  # the year 9999
+from waypost.identity.domain import TrackingLimits
+from waypost.tracking import clocks, values
+from waypost.tracking.values import E7
+
+__all__ = ["E7"]
+
+DAY_MS = clocks.DAY_MS
+YEAR_MS = 365 * DAY_MS  # only what is further from now may be meant otherwise
 
 
 class Reason(StrEnum):
@@ -48,10 +49,20 @@ class Flag(IntFlag):
 
 
 DOUBTFUL = Flag.SPEED_JUMP | Flag.POOR_ACCURACY | Flag.DRIFT | Flag.MOCK
+UNFIT = int(Flag.POOR_ACCURACY | Flag.MOCK)  # doubtful by itself, whatever its neighbours
+# A bit beside the flags, which no answer shows: brought by an import, so history for ever.
+IMPORTED = 32
+NEVER_LIVE = int(DOUBTFUL) | IMPORTED
+_DOUBTFUL, _POOR_ACCURACY, _MOCK, _CLOCK_SKEW = map(int, (DOUBTFUL, Flag.POOR_ACCURACY, Flag.MOCK, Flag.CLOCK_SKEW))
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Source(Protocol):
+    """Where a batch came from: its locations as they were sent, one by one."""
+
+    def raw_of(self, index: int) -> bytes: ...
+
+
+class Report(msgspec.Struct, frozen=True, gc=False):
     """A location as it was read off the wire, nothing checked. ``index``: its place in the batch."""
 
     index: int
@@ -65,7 +76,13 @@ class Report:
     battery: object = None
     mock: object = None
     key: str | None = None  # the client's own: stream and number, or its id
+    age_ms: object = None  # how old the fix was when it was sent, where the client says so
+    raw: bytes | Source = b""  # what was sent, or who can say it
     malformed: bool = False  # not an object at all, or not readable as one
+
+    def sent(self) -> bytes:
+        """What was sent, its first kilobyte: kept with the reason if it is rejected. Costly: ask of those only."""
+        return self.raw if isinstance(self.raw, bytes) else self.raw.raw_of(self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +94,14 @@ class Rejected:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """One measurement: degrees times 10^7, metres, metres a second; None = unknown."""
+class Fix(msgspec.Struct, gc=False):
+    """One measurement: ms since 1970, degrees times 10^7, metres, metres a second; None = unknown.
+
+    Made by the thousand a second, hence a msgspec struct that the garbage collector does not follow.
+    """
 
     index: int
-    raw_at: datetime  # the device's own time, before any repair
-    recorded_at: datetime
+    raw_ms: int  # the device's own time, before any smoothing
     latitude_e7: int
     longitude_e7: int
     accuracy_m: float | None
@@ -91,29 +109,40 @@ class Fix:
     heading_deg: float | None
     altitude_m: float | None
     battery_pct: float | None
-    flags: Flag
+    flags: int
     key: str | None
+    said_ms: int | None = None  # what the device literally said, where a constant repaired it
+    recorded_ms: int = 0
+    late: bool = False
     trip_id: UUID | None = None
     destination_org_id: UUID | None = None
     driver_id: UUID | None = None  # whose the device was then
     vehicle_id: UUID | None = None  # what it was in then
 
     @property
-    def place_key(self) -> tuple[datetime, int, int]:
+    def place_key(self) -> tuple[int, int, int]:
         """The second key of a fix within its device: its own time and place."""
-        return self.raw_at, self.latitude_e7, self.longitude_e7
+        return self.raw_ms, self.latitude_e7, self.longitude_e7
 
     @property
-    def order(self) -> tuple[datetime, datetime]:
-        """By time; those of a fast clock, which all count as now, by the device's own."""
-        return self.recorded_at, self.raw_at
+    def order(self) -> Order:
+        """By time; those of a fast clock, which all count as now, by the device's own; then by place.
+
+        The order of arrival has no part in it: however a batch is shuffled, the same fix is the newest.
+        """
+        return self.recorded_ms, self.raw_ms, self.latitude_e7, self.longitude_e7
+
+    @property
+    def recorded_at(self) -> datetime:
+        return moment(self.recorded_ms)
 
     @property
     def is_good(self) -> bool:
         """Fit for the live view, distance and fences."""
-        return not self.flags & DOUBTFUL
+        return not self.flags & _DOUBTFUL
 
 
+Order: TypeAlias = tuple[int, int, int, int]
 Outcome: TypeAlias = Fix | Rejected
 
 
@@ -155,67 +184,98 @@ class TrackFix:
     late: bool
 
 
-def screen(report: Report, now: datetime, limits: TrackingLimits) -> Outcome:
-    """The one outcome of a location: a fix (perhaps flagged), or why it is rejected."""
+def screen(report: Report, now_ms: int, limits: TrackingLimits) -> Outcome:
+    """What can be said of a location by itself: a fix (perhaps flagged), or why it is rejected.
+
+    Its time is judged by ``timed``, which may know how the stream's clock goes.
+    """
     if report.malformed:
         return Rejected(report.index, Reason.MALFORMED, "a location is an object with latitude, longitude, timestamp")
-    recorded_at = parse_time(report.timestamp)
-    if recorded_at is None:
+    raw_ms = values.epoch_ms(report.timestamp)
+    if raw_ms is None:
         return Rejected(report.index, Reason.BAD_TIME, "timestamp is neither ISO 8601 nor epoch milliseconds")
-    place = _place(report.latitude, report.longitude)
-    if place is None:
+    latitude_e7, longitude_e7 = values.degrees_e7(report.latitude, 90), values.degrees_e7(report.longitude, 180)
+    if latitude_e7 is None or longitude_e7 is None:
         return Rejected(report.index, Reason.BAD_COORDINATES, "latitude is -90 to 90, longitude -180 to 180 degrees")
-    if place == (0, 0):
+    if latitude_e7 == 0 == longitude_e7:
         return Rejected(report.index, Reason.ZERO_ISLAND, "0,0 is what a receiver without a fix says")
-    if recorded_at > now + timedelta(seconds=limits.future_s):
-        return Rejected(report.index, Reason.FUTURE, f"more than {limits.future_s} s ahead of the server's clock")
-    if recorded_at < now - timedelta(days=limits.retention_days):
-        return Rejected(report.index, Reason.TOO_OLD, f"older than {limits.retention_days} days")
-    accuracy_m = positive(report.accuracy)
-    speed_mps = at_least_zero(report.speed)
+    flags = 0
+    said_ms = None
+    if not now_ms - YEAR_MS < raw_ms <= now_ms + limits.future_s * 1000:
+        meant_ms = clocks.repaired(raw_ms, now_ms)
+        if meant_ms is not None:
+            raw_ms, said_ms, flags = meant_ms, raw_ms, _CLOCK_SKEW
+    accuracy_m = values.tidy(values.positive(report.accuracy))
+    if accuracy_m is not None and accuracy_m > limits.max_accuracy_m:
+        flags |= _POOR_ACCURACY
+    if report.mock is True and not limits.allow_mock:
+        flags |= _MOCK
+    speed_mps = values.tidy(values.at_least_zero(report.speed))
+    if speed_mps is not None and speed_mps > limits.max_speed_mps:
+        speed_mps = None
     return Fix(
-        index=report.index,
-        raw_at=recorded_at,
-        recorded_at=min(recorded_at, now),
-        latitude_e7=place[0],
-        longitude_e7=place[1],
-        accuracy_m=accuracy_m,
-        speed_mps=None if speed_mps is not None and speed_mps > limits.max_speed_mps else speed_mps,
-        heading_deg=heading(report.heading),
-        altitude_m=number(report.altitude),
-        battery_pct=battery(report.battery),
-        flags=_flags(accuracy_m, report.mock, limits),
-        key=report.key,
+        report.index,
+        raw_ms,
+        latitude_e7,
+        longitude_e7,
+        accuracy_m,
+        speed_mps,
+        values.heading(report.heading),
+        values.number(report.altitude),
+        values.battery(report.battery),
+        flags,
+        report.key,
+        said_ms,
     )
 
 
-def _flags(accuracy_m: float | None, mock: object, limits: TrackingLimits) -> Flag:
-    flags = Flag.NONE
-    if accuracy_m is not None and accuracy_m > limits.max_accuracy_m:
-        flags |= Flag.POOR_ACCURACY
-    if mock is True and not limits.allow_mock:
-        flags |= Flag.MOCK
-    return flags
-
-
 def screen_batch(
-    reports: Iterable[Report], now: datetime, limits: TrackingLimits
+    reports: Iterable[Report], now_ms: int, limits: TrackingLimits
 ) -> tuple[list[Fix], list[int], list[Rejected]]:
-    """The fixes to store, the indexes of repeats inside the batch (the first of a key stays), and the rejected."""
+    """The fixes, the indexes of repeats inside the batch (the first of a key stays), and the rejected."""
     fixes: list[Fix] = []
     repeats: list[int] = []
     rejected: list[Rejected] = []
     seen: set[object] = set()
     for report in reports:
-        outcome = screen(report, now, limits)
+        outcome = screen(report, now_ms, limits)
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
-        elif outcome.place_key in seen or (outcome.key is not None and outcome.key in seen):
+            continue
+        place, key = outcome.place_key, outcome.key
+        if place in seen or (key is not None and key in seen):
             repeats.append(outcome.index)
-        else:
-            seen.update((outcome.place_key, outcome.key))
-            fixes.append(outcome)
+            continue
+        seen.add(place)
+        if key is not None:
+            seen.add(key)
+        fixes.append(outcome)
     return fixes, repeats, rejected
+
+
+def timed(
+    fixes: Iterable[Fix], now_ms: int, offset_ms: int, limits: TrackingLimits
+) -> tuple[list[Fix], list[Rejected]]:
+    """The fixes with the time that counts, and those whose time cannot be.
+
+    ``offset_ms``: by how much the stream's clock is corrected. What is ahead of us, within reason, counts as now.
+    """
+    latest_ms, earliest_ms = now_ms + limits.future_s * 1000, now_ms - limits.retention_days * DAY_MS
+    kept: list[Fix] = []
+    rejected: list[Rejected] = []
+    for fix in fixes:
+        at_ms = fix.raw_ms
+        if offset_ms:
+            at_ms += offset_ms
+            fix.flags |= _CLOCK_SKEW
+        if at_ms > latest_ms:
+            rejected.append(Rejected(fix.index, Reason.FUTURE, f"more than {limits.future_s} s ahead of our clock"))
+        elif at_ms < earliest_ms:
+            rejected.append(Rejected(fix.index, Reason.TOO_OLD, f"older than {limits.retention_days} days"))
+        else:
+            fix.recorded_ms = at_ms if at_ms < now_ms else now_ms
+            kept.append(fix)
+    return kept, rejected
 
 
 def for_receiver(position: Position) -> Position:
@@ -223,95 +283,36 @@ def for_receiver(position: Position) -> Position:
     return replace(position, device_id=None, driver_id=None, vehicle_name=None, battery_pct=None)
 
 
-def aboard(fixes: Iterable[Fix], device_id: UUID, assignments: Sequence[Assignment]) -> list[Fix]:
-    """Each fix with the driver and the vehicle that the device had at its time. ``assignments``: one at least."""
-    placed = []
-    for fix in fixes:
-        then = assignment_at(assignments, fix.recorded_at)
-        placed.append(replace(fix, driver_id=then.driver_id, vehicle_id=then.truck_id or device_id) if then else fix)
-    return placed
-
-
-def assign(fixes: Iterable[Fix], runs: Sequence[Run], named: UUID | None) -> list[Fix]:
-    """Each fix with the trip that was running at its time."""
-    assigned = []
-    for fix in fixes:
-        run = run_of(runs, fix.recorded_at, named)
-        assigned.append(replace(fix, trip_id=run.trip_id, destination_org_id=run.destination_org_id) if run else fix)
-    return assigned
-
-
 def newest(fixes: Iterable[Fix]) -> Fix | None:
-    """The newest good one by its own time; of two with one time the one that came first."""
-    best: Fix | None = None
-    for fix in fixes:
-        if fix.is_good and (best is None or fix.order > best.order):
-            best = fix
-    return best
+    """The newest good one by its own time."""
+    return max((fix for fix in fixes if fix.is_good), key=_order, default=None)
 
 
-def parse_time(value: object) -> datetime | None:
-    """A moment (aware, UTC, whole milliseconds) from ISO 8601 text (without an offset: UTC) or epoch ms; else None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        if not 0 < value < LATEST_POSSIBLE_MS:
-            return None
-        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(value))
-    if isinstance(value, str) and 0 < len(value) <= MAX_TEXT:
-        try:
-            moment = datetime.fromisoformat(value)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
-        if moment.timestamp() <= 0:
-            return None
-        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    return None
+def _order(fix: Fix) -> Order:
+    return fix.order
 
 
-def number(value: object) -> float | None:
-    """A finite number; anything else is unknown."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        result = float(value)
-    except OverflowError:
-        return None
-    return result if math.isfinite(result) and abs(result) < 1e9 else None  # noqa: PLR2004 - past any of our units
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def at_least_zero(value: object) -> float | None:
-    """Negative means unknown, as some apps say it."""
-    result = number(value)
-    return result if result is not None and result >= 0 else None
+def moment(ms: int) -> datetime:
+    """Milliseconds since 1970 as a moment in UTC."""
+    return EPOCH + timedelta(milliseconds=ms)
 
 
-def positive(value: object) -> float | None:
-    """An accuracy of 0 or less means unknown."""
-    result = number(value)
-    return result if result is not None and result > 0 else None
+def ms_of(at: datetime) -> int:
+    """The whole milliseconds since 1970 up to a moment."""
+    return (at - EPOCH) // _MILLISECOND
 
 
-def heading(value: object) -> float | None:
-    """Degrees from north in [0, 360); 360 is 0."""
-    result = at_least_zero(value)
-    return None if result is None or result > FULL_CIRCLE_DEG else result % FULL_CIRCLE_DEG
+_MILLISECOND = timedelta(milliseconds=1)
 
 
-def battery(value: object) -> float | None:
-    """Percent."""
-    result = at_least_zero(value)
-    return result if result is not None and result <= FULL_BATTERY_PCT else None
-
-
-def _place(latitude: object, longitude: object) -> tuple[int, int] | None:
-    lat, lon = number(latitude), number(longitude)
-    if lat is None or lon is None or not -90 <= lat <= 90 or not -180 <= lon <= 180:  # noqa: PLR2004 - degrees
-        return None
-    return round(lat * E7), round(lon * E7)
-
-
-def flag_names(flags: Flag) -> list[str]:
+def flag_names(flags: int) -> list[str]:
     """The names that the wire uses."""
-    return [flag.name.lower() for flag in Flag if flag & flags and flag.name]
+    return list(_flag_names(int(flags))) if flags else []
+
+
+@cache
+def _flag_names(flags: int) -> tuple[str, ...]:
+    return tuple(flag.name.lower() for flag in Flag if flag & flags and flag.name)

@@ -9,9 +9,13 @@ from aiohttp import web
 from waypost.kernel.errors import NotFound
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import Route
-from waypost.platform.web import PRINCIPAL, path_id, read_body, read_query, reply, reply_page
+from waypost.platform.web import PRINCIPAL, path_id, raw_body, read_query, reply, reply_packed, reply_page
 from waypost.tracking import answers, wire
+from waypost.tracking.batches import decode_http
+from waypost.tracking.compact import Columns, TooManyLocations
 from waypost.tracking.service import Tracking
+from waypost.tracking.shares import DeviceTooFast, Overloaded
+from waypost.tracking.wire_batches import FixBatch
 from waypost.trips.domain import TripNotFound
 
 
@@ -23,27 +27,29 @@ class NoPositionYet(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class TrackingRoutes:
-    """Reports of devices, positions, tracks."""
+    """Reports of devices, positions."""
 
     tracking: Tracking
 
     def routes(self) -> list[Route]:
         return [
-            Route("POST", "/api/v1/tracking/ping", self.ping, answer=wire.Outcomes, body=wire.FixBatch,
-                  roles=frozenset(), devices=True, errors=(TripNotFound, wire.TooManyLocations)),
+            Route("POST", "/api/v1/tracking/ping", self.ping, answer=wire.Outcomes, body=FixBatch,
+                  packed=Columns, roles=frozenset(), devices=True,
+                  errors=(TripNotFound, TooManyLocations, DeviceTooFast, Overloaded)),
             Route("GET", "/api/v1/tracking/latest", self.latest, answer=wire.LivePosition, listing=True,
                   query=PageQuery, devices=True),
             Route("GET", "/api/v1/tracking/trips/{trip_id}/latest", self.latest_of_trip, answer=wire.LivePosition,
                   devices=True, errors=(TripNotFound, NoPositionYet)),
-            Route("GET", "/api/v1/trips/{trip_id}/locations", self.track, answer=wire.LiveLocation, listing=True,
-                  query=wire.TrackQuery, devices=True, errors=(TripNotFound,)),
         ]  # fmt: skip
 
     async def ping(self, request: web.Request) -> web.Response:
         """Report a batch of fixes; the answer comes once they are stored, with one outcome for each."""
-        batch = await read_body(request, wire.FixBatch)
-        reported = await self.tracking.report(request[PRINCIPAL], wire.reports_of(batch), batch.trip_id)
-        return reply(answers.outcomes(reported))
+        self.tracking.knock(request[PRINCIPAL])
+        batch = decode_http(request.headers.get("Content-Type"), await raw_body(request))
+        reported = await self.tracking.report(
+            request[PRINCIPAL], batch.reports, batch.trip_id, stream=batch.stream, sent_at=batch.sent_at
+        )
+        return reply_packed(request, answers.outcomes(reported))
 
     async def latest(self, request: web.Request) -> web.Response:
         """The newest good position of each vehicle that you may see."""
@@ -58,17 +64,3 @@ class TrackingRoutes:
         if position is None:
             raise NoPositionYet
         return reply(wire.position(position))
-
-    async def track(self, request: web.Request) -> web.Response:
-        """The fixes of a trip in the order of their time."""
-        trip_id = path_id(request, "trip_id", TripNotFound)
-        query = read_query(request, wire.TrackQuery)
-        page = await self.tracking.track(
-            request[PRINCIPAL],
-            trip_id,
-            query.limit,
-            query.cursor,
-            doubtful=query.flagged,
-            backwards=query.order == "desc",
-        )
-        return reply_page(request, page, lambda fix: wire.location(fix, fix.received_at))

@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
 from uuid import UUID
-from weakref import WeakValueDictionary
 
-import asyncpg
-import msgspec
-from msgspec import Meta
-
-from waypost.directory import service as directory
-from waypost.directory.domain import Assignment
 from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Denied
-from waypost.kernel.paging import BadCursor, Page, decode_cursor, page_of
+from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import WATCHERS, Principal
-from waypost.platform import codec
-from waypost.platform.database import SYSTEM, Connection, Database
-from waypost.realtime.service import Publisher, fleet_room, trip_room
-from waypost.tracking import domain, storage, wire
-from waypost.tracking.domain import Fix, Position, Rejected, Report, TrackFix
-from waypost.tracking.storage import Known, Reporter
+from waypost.platform.database import SYSTEM, Database
+from waypost.tracking import domain, storage
+from waypost.tracking.booking import Batch
+from waypost.tracking.commit import GroupCommit
+from waypost.tracking.domain import IMPORTED, Fix, Position, Reason, Rejected, Report, moment, ms_of
+from waypost.tracking.quality import Noted, Quality
+from waypost.tracking.reporter import Reporter
+from waypost.tracking.shares import DeviceShares
+from waypost.tracking.values import epoch_ms, number
 from waypost.trips import service as trips
-from waypost.trips.domain import Filter, Status, Trip, TripNotFound
+from waypost.trips.domain import Filter, Run, Status, Trip
 
 MAX_FLEET = 5000
-NEXT_MS = 5000
-
-
-class TrackCursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page of a track ended: the fix's own time and its receipt number."""
-
-    recorded_at: Annotated[datetime, Meta(tz=True)]
-    receipt: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-
-    def moment(self) -> datetime:
-        """``BadCursor`` for one beyond all calendars."""
-        try:
-            return codec.utc(self.recorded_at)
-        except ValueError as error:
-            raise BadCursor from error
+NEXT_MS, LONGEST_NEXT_MS = 5_000, 60_000
 
 
 class OnlyDevices(Denied):
@@ -66,45 +44,7 @@ class Reported:
     late: int
     flagged: Sequence[Fix]
     latest_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a transaction wrote: the new fixes with their receipts, and what was known before of device and trips."""
-
-    fixes: Sequence[tuple[Fix, int]] = ()
-    known: Known = Known()  # noqa: RUF009 - frozen
-    trips_at: Mapping[UUID, datetime] = field(default_factory=dict)
-    vehicle_name: str | None = None
-
-    def newest(self) -> Fix | None:
-        """The device's new position, if the batch brought one."""
-        best = domain.newest(fix for fix, _ in self.fixes)
-        return best if best and _is_after(best.recorded_at, self.known.device_at) else None
-
-    def news_of_vehicle(self) -> Fix | None:
-        """The vehicle's new position: another device in it may have been heard of since."""
-        best = self.newest()
-        if best is None or best.vehicle_id is None:
-            return None
-        return best if _is_after(best.recorded_at, self.known.vehicles_at.get(best.vehicle_id)) else None
-
-    def news_of_trips(self) -> dict[UUID, list[Fix]]:
-        """The good fixes that each trip's watchers have not been overtaken by, in the order of their own time."""
-        news: dict[UUID, list[Fix]] = defaultdict(list)
-        for fix, _ in sorted(self.fixes, key=lambda stored: stored[0].order):
-            if fix.trip_id is not None and fix.is_good and _is_after(fix.recorded_at, self.trips_at.get(fix.trip_id)):
-                news[fix.trip_id].append(fix)
-        return news
-
-    def late(self) -> int:
-        """How many came after a newer one of their device."""
-        before = self.known.device_at
-        return sum(before is not None and fix.recorded_at <= before for fix, _ in self.fixes)
-
-
-def _is_after(moment: datetime, known: datetime | None) -> bool:
-    return known is None or moment > known
+    next_ms: int = NEXT_MS  # when to send again, at best
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,86 +53,81 @@ class Tracking:
 
     database: Database
     clock: Clock
-    publisher: Publisher
     rules: Rules
-    turns: WeakValueDictionary[UUID, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    commit: GroupCommit
+    quality: Quality
+    shares: DeviceShares
 
-    async def report(self, principal: Principal, reports: Sequence[Report], trip_id: UUID | None = None) -> Reported:
+    async def report(
+        self,
+        principal: Principal,
+        reports: Sequence[Report],
+        trip_id: UUID | None = None,
+        *,
+        stream: UUID | None = None,
+        sent_at: object = None,
+        source: str = "api",
+    ) -> Reported:
         """Store a device's batch; returns once it has committed (P1), safe to repeat (P2).
 
-        ``OnlyDevices``; ``TripNotFound`` when ``trip_id`` is not this driver's.
+        ``sent_at``: the device's clock as it sent the batch, as it wrote it; ``source``: the protocol it spoke.
+        ``OnlyDevices``; ``TripNotFound`` when ``trip_id`` is not this driver's; ``DeviceTooFast``; ``Overloaded``.
         """
         reporter = Reporter.of(principal)
         if reporter is None:
             raise OnlyDevices
-        now = self.clock.now()
         limits = (await self.rules.of(principal.org_id)).tracking
-        fixes, repeats, rejected = domain.screen_batch(reports, now, limits)
-        if trip_id is not None and not fixes:
-            async with self.database.transaction(SYSTEM) as conn:
-                await trips.visible(conn, principal, trip_id)
-        stored = await self._store(reporter, fixes, now, trip_id) if fixes else Stored()
-        self._publish(reporter, stored, now)
-        newest = stored.newest()
-        return Reported(
-            accepted=len(stored.fixes),
-            duplicates=len(repeats) + len(fixes) - len(stored.fixes),
-            rejected=rejected,
-            late=stored.late(),
-            flagged=[fix for fix, _ in stored.fixes if fix.flags],
-            latest_at=newest.recorded_at if newest else stored.known.device_at,
+        self.shares.spend(reporter.device_id, len(reports), limits, requests=0)
+        now_ms = ms_of(self.clock.now())
+        fixes, repeats, rejected = domain.screen_batch(reports, now_ms, limits)
+        batch = Batch(
+            reporter,
+            now_ms,
+            limits,
+            fixes,
+            rejected,
+            len(repeats),
+            named=trip_id,
+            stream=str(stream) if stream is not None else "",
+            sent_ms=_sent_ms(sent_at, reports),
+            source=source,
+            records=lambda index: reports[index].sent(),
         )
+        return await self._store(batch)
 
-    async def _store(self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None) -> Stored:
-        """In turns within the process too, so that one phone's crowd of batches cannot hold every connection."""
-        turn = self.turns.setdefault(reporter.device_id, asyncio.Lock())
-        async with turn:
-            try:
-                return await self._store_once(reporter, fixes, now, trip_id)
-            except asyncpg.CheckViolationError:  # a week without a partition: an old backlog, or the worker was away
-                async with self.database.transaction(SYSTEM) as conn:
-                    await storage.make_partitions(conn, (fix.raw_at for fix in fixes))
-                return await self._store_once(reporter, fixes, now, trip_id)
+    def knock(self, principal: Principal) -> None:
+        """Before a request is read: ``OnlyDevices``, ``DeviceTooFast``."""
+        if principal.device_id is None:
+            raise OnlyDevices
+        self.shares.knock(principal.device_id)
 
-    async def _store_once(
-        self, reporter: Reporter, fixes: Sequence[Fix], now: datetime, trip_id: UUID | None
-    ) -> Stored:
-        async with self.database.transaction(SYSTEM) as conn:
-            await storage.take_turn(conn, reporter)
-            assignments = await _assignments(conn, reporter, min(fix.recorded_at for fix in fixes))
-            fixes = domain.aboard(fixes, reporter.device_id, assignments)
-            if trip_id is not None:
-                drivers = {assignments[-1].driver_id, *(fix.driver_id for fix in fixes)}
-                await _check_named(conn, reporter, drivers, trip_id)
-            vehicles = {fix.vehicle_id for fix in fixes if fix.vehicle_id is not None}
-            known = await storage.known(conn, reporter, vehicles)
-            assigned = await _on_trips(conn, reporter, fixes, trip_id)
-            on_trips = {fix.trip_id for fix in assigned if fix.trip_id is not None}
-            trips_at = await storage.known_of_trips(conn, reporter.org_id, on_trips) if on_trips else {}
-            stored = await storage.add_fixes(conn, reporter, assigned, now, known.device_at)
-            await _move_positions(conn, reporter, stored, now)
-            newest = domain.newest(fix for fix, _ in stored)
-            vehicle_name = await storage.vehicle_name(conn, reporter, newest.vehicle_id) if newest else None
-            return Stored(stored, known, trips_at, vehicle_name)
+    async def add_history(self, reporter: Reporter, run: Run, reports: Sequence[Report], *, source: str) -> Reported:
+        """Store fixes that staff brings for a trip: same screening and keys, but nothing of them becomes live."""
+        limits = (await self.rules.of(reporter.org_id)).tracking
+        now_ms = ms_of(self.clock.now())
+        fixes, repeats, rejected = domain.screen_batch(reports, now_ms, limits)
+        for fix in fixes:
+            fix.flags |= IMPORTED
+            fix.vehicle_id, fix.driver_id, fix.trip_id = reporter.vehicle_id, reporter.driver_id, run.trip_id
+        batch = Batch(reporter, now_ms, limits, fixes, rejected, len(repeats), source=source, is_history=True)
+        return await self._store(batch)
 
-    def _publish(self, reporter: Reporter, stored: Stored, now: datetime) -> None:
-        """Tell the rooms, after the commit (P5): each trip its fixes, each fleet its vehicle's newest."""
-        for trip_id, fixes in stored.news_of_trips().items():
-            locations = [wire.location(fix, now) for fix in fixes]
-            room = trip_room(reporter.org_id, trip_id)
-            self.publisher.publish(room, "trip:location", wire.TripLocations(trip_id, locations))
-            if (receiver := fixes[0].destination_org_id) is not None:
-                seen = wire.TripLocations(trip_id, [wire.for_receiver(location) for location in locations])
-                self.publisher.publish(trip_room(receiver, trip_id), "trip:location", seen)
-        if (newest := stored.news_of_vehicle()) is not None:
-            position = _position(reporter, newest, now, stored.vehicle_name)
-            self._publish_position(reporter.org_id, position)
-            if newest.destination_org_id is not None:
-                self._publish_position(newest.destination_org_id, domain.for_receiver(position))
-
-    def _publish_position(self, org_id: UUID, position: Position) -> None:
-        body = wire.position(position)
-        self.publisher.publish_position(fleet_room(org_id), position.vehicle_id, position.recorded_at, body)
+    async def _store(self, batch: Batch) -> Reported:
+        await self.commit.store(batch)
+        stored = batch.stored
+        flagged = [fix for fix in stored if fix.flags & ~IMPORTED]
+        duplicates = batch.repeats + len(batch.screened) + len(batch.refused) - len(batch.rejected) - len(stored)
+        late = sum(fix.late for fix in stored)
+        self.quality.note(_noted(batch, flagged, duplicates, late))
+        return Reported(
+            accepted=len(stored),
+            duplicates=duplicates,
+            rejected=sorted(batch.rejected, key=lambda one: one.index),
+            late=late,
+            flagged=flagged,
+            latest_at=moment(batch.latest_ms) if batch.latest_ms is not None else None,
+            next_ms=min(int(NEXT_MS * (1 + 10 * self.commit.room.fullness)), LONGEST_NEXT_MS),
+        )
 
     async def latest(self, principal: Principal, limit: int, cursor: str | None) -> Page[Position]:
         """The newest position of each vehicle: of all for staff, its own for a device, none for a driver's login."""
@@ -207,27 +142,6 @@ class Tracking:
         """A trip's newest good fix; None before the first."""
         _, position = await self.trip_snapshot(principal, trip_id)
         return position
-
-    async def track(
-        self,
-        principal: Principal,
-        trip_id: UUID,
-        limit: int,
-        cursor: str | None,
-        *,
-        doubtful: bool = False,
-        backwards: bool = False,
-    ) -> Page[TrackFix]:
-        """A trip's fixes in the order of their own time."""
-        start = decode_cursor(cursor, TrackCursor) if cursor else None
-        after = (start.moment(), start.receipt) if start else None
-        async with self.database.transaction(principal.org_id) as conn:
-            trip = await trips.visible(conn, principal, trip_id)
-        async with self.database.transaction(trip.org_id) as conn:
-            rows = await storage.track(
-                conn, trip.org_id, trip_id, after=after, limit=limit, doubtful=doubtful, backwards=backwards
-            )
-        return page_of(rows, limit, lambda fix: TrackCursor(fix.recorded_at, fix.receipt))
 
     async def trip_snapshot(self, principal: Principal, trip_id: UUID) -> tuple[Trip, Position | None]:
         """A trip as the principal may see it now, and its position. ``TripNotFound``.
@@ -255,62 +169,47 @@ class Tracking:
         return running, positions
 
 
-async def _assignments(conn: Connection, reporter: Reporter, since: datetime) -> Sequence[Assignment]:
-    """Whose the device was from then on, up to now; what its token says, if nobody has begun its history."""
-    known = await directory.assignments_since(conn, reporter.org_id, reporter.device_id, since)
-    return known or [reporter.assignment(since)]
+def _sent_ms(sent_at: object, reports: Sequence[Report]) -> int | None:
+    """When the device sent a batch, by its own clock: it says so, or how old its newest fix was by then."""
+    if sent_at is not None:
+        return epoch_ms(sent_at)
+    for report in reports:
+        age_ms, at_ms = number(report.age_ms), epoch_ms(report.timestamp)
+        if age_ms is not None and age_ms >= 0 and at_ms is not None:
+            return at_ms + int(age_ms)
+    return None
 
 
-async def _check_named(conn: Connection, reporter: Reporter, drivers: Iterable[UUID | None], trip_id: UUID) -> None:
-    """``TripNotFound`` unless the trip is one of these drivers': who has the device, or had it at a fix's time."""
-    for driver_id in drivers:
-        with suppress(TripNotFound):
-            await trips.visible(conn, reporter.principal(driver_id), trip_id)
-            return
-    raise TripNotFound
-
-
-async def _on_trips(conn: Connection, reporter: Reporter, fixes: Sequence[Fix], trip_id: UUID | None) -> list[Fix]:
-    """The fixes, each with the trip that its driver was running at its time."""
-    by_driver: dict[UUID, list[Fix]] = defaultdict(list)
-    for fix in fixes:
-        by_driver[fix.driver_id or reporter.driver_id].append(fix)
-    assigned: list[Fix] = []
-    for driver_id, own in by_driver.items():
-        times = [fix.recorded_at for fix in own]
-        runs = await trips.runs_between(conn, reporter.org_id, driver_id, min(times), max(times))
-        assigned += domain.assign(own, runs, trip_id)
-    return sorted(assigned, key=lambda fix: fix.index)
-
-
-async def _move_positions(
-    conn: Connection, reporter: Reporter, stored: Sequence[tuple[Fix, int]], now: datetime
-) -> None:
-    """The device's position, and that of each trip that got a fix. In one order: no deadlock."""
-    receipts = {fix.place_key: receipt for fix, receipt in stored}
-    by_trip: dict[UUID | None, list[Fix]] = defaultdict(list)
-    for fix, _ in stored:
-        by_trip[fix.trip_id].append(fix)
-    if best := domain.newest(fix for fix, _ in stored):
-        await storage.move_position(conn, reporter, best, receipts[best.place_key], now)
-    for trip_id in sorted(trip_id for trip_id in by_trip if trip_id is not None):
-        if best := domain.newest(by_trip[trip_id]):
-            await storage.move_trip_position(conn, reporter, best, receipts[best.place_key], now)
-
-
-def _position(reporter: Reporter, fix: Fix, now: datetime, vehicle_name: str | None) -> Position:
-    shared: dict[str, Any] = {
-        name: getattr(fix, name)
-        for name in (
-            "trip_id", "recorded_at", "latitude_e7", "longitude_e7", "accuracy_m", "speed_mps", "heading_deg",
-            "altitude_m", "battery_pct",
-        )
-    }  # fmt: skip
-    return Position(
-        device_id=reporter.device_id,
-        vehicle_id=fix.vehicle_id or reporter.vehicle_id,
-        driver_id=fix.driver_id,
-        received_at=now,
-        vehicle_name=vehicle_name,
-        **shared,
+def _noted(batch: Batch, flagged: Sequence[Fix], duplicates: int, late: int) -> Noted:
+    """A batch as its device's data quality counts it."""
+    stored = batch.stored
+    times = [fix.recorded_ms for fix in stored]
+    accuracies = [fix.accuracy_m for fix in stored if fix.accuracy_m is not None]
+    org_id, device_id = batch.device
+    return Noted(
+        org_id,
+        device_id,
+        moment(batch.received_ms),
+        batch.source,
+        accepted=len(stored),
+        duplicates=duplicates,
+        late=late,
+        rejected=[one.reason for one in batch.rejected],
+        flags=[fix.flags for fix in flagged],
+        newest_at=moment(max(times)) if times else None,
+        oldest_at=moment(min(times)) if times else None,
+        delay_sum_s=(batch.received_ms * len(times) - sum(times)) / 1000,
+        accuracy_sum_m=sum(accuracies),
+        accuracy_n=len(accuracies),
+        battery_pct=next((fix.battery_pct for fix in reversed(stored) if fix.battery_pct is not None), None),
+        clock_offset_ms=-batch.offset_ms if batch.offset_ms is not None else None,
+        ahead_s=_ahead_s(batch),
     )
+
+
+def _ahead_s(batch: Batch) -> float | None:
+    """How far ahead of us the fixes were that were refused for it."""
+    refused = {one.index for one in batch.rejected if one.reason is Reason.FUTURE}
+    if not refused:
+        return None
+    return max(fix.raw_ms - batch.received_ms for fix in batch.screened if fix.index in refused) / 1000

@@ -9,6 +9,7 @@ from waypost.platform import codec
 from waypost.realtime.hub import Hub
 from waypost.realtime.service import fleet_room, trip_room
 from waypost.tracking import answers, wire
+from waypost.tracking.batches import decode_socket
 from waypost.tracking.service import Tracking
 from waypost.trips.service import Trips
 
@@ -22,14 +23,19 @@ class TrackingEvents:
     trips: Trips
 
     def register(self) -> None:
-        self.hub.on("tracking:ping", self.ping)
+        self.hub.on("tracking:ping", self.ping, binary=True)
         self.hub.on("trip:join", self.join_trip)
         self.hub.on("trip:leave", self.leave_trip)
         self.hub.on("fleet:join", self.join_fleet)
 
     async def ping(self, principal: Principal, _sid: str, data: object) -> wire.Outcomes:
-        batch = codec.convert(data, wire.FixBatchObject)
-        return answers.outcomes(await self.tracking.report(principal, wire.reports_of(batch), batch.trip_id))
+        self.tracking.knock(principal)
+        batch = decode_socket(data)
+        return answers.outcomes(
+            await self.tracking.report(
+                principal, batch.reports, batch.trip_id, stream=batch.stream, sent_at=batch.sent_at
+            )
+        )
 
     async def join_trip(self, principal: Principal, sid: str, data: object) -> wire.TripJoined:
         """Room first, snapshot after: what happens between the two comes twice, never not at all."""

@@ -9,12 +9,12 @@ from uuid import UUID
 from waypost.kernel.clock import Clock
 from waypost.platform.batches import in_batches
 from waypost.platform.database import SYSTEM, Connection, Database
-from waypost.tracking import storage
+from waypost.tracking import storage, storage_ingest
 
 DEVICES_A_PAGE = 500
 KEYS_A_BATCH = 20_000
 # A fix's own time may differ so much from the repaired one that retention goes by.
-REPAIRED_AT_MOST = timedelta(days=2)
+REPAIRED_AT_MOST = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Upkeep:
         """The present week's partition and the next ones."""
         now = self.clock.now()
         async with self.database.transaction(SYSTEM) as conn:
-            await storage.make_partitions(conn, (now + timedelta(weeks=week) for week in range(weeks_ahead + 1)))
+            await storage_ingest.make_partitions(conn, (now + timedelta(weeks=week) for week in range(weeks_ahead + 1)))
 
     async def forget_keys(self, older_than: timedelta) -> int:
         """Delete the clients' own keys received longer ago than that; how many they were."""

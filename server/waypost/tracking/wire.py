@@ -2,116 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
-from waypost.kernel.errors import TooLarge
-from waypost.platform.codec import Instant, instant, is_storable
-from waypost.platform.queries import PageQuery
+from waypost.platform.codec import Instant, instant, instant_of_ms
 from waypost.tracking import domain
-from waypost.tracking.domain import E7, Position, Report, flag_names
+from waypost.tracking.domain import E7, Position, flag_names
+from waypost.tracking.values import tidy
 from waypost.trips import wire as trips_wire
-
-MAX_LOCATIONS = 1000
-MAX_KEY_LENGTH = 200
-
-
-class TooManyLocations(TooLarge):
-    """A batch holds at most 1,000 locations; split it."""
-
-    code = "too-many-locations"
-
-
-class Location(msgspec.Struct, rename="camel"):
-    """One location of a batch. Anything may be in a field: what is wrong with one is that location's own outcome."""
-
-    latitude: Any = None
-    longitude: Any = None
-    timestamp: Any = None
-    accuracy: Any = None
-    speed: Any = None
-    heading: Any = None
-    altitude: Any = None
-    battery: Any = None
-    mock: Any = None
-    n: Any = None
-    id: Any = None
-
-
-class FixBatch(msgspec.Struct, rename="camel"):
-    """`POST /tracking/ping` and `tracking:ping`. Fields that are not known are ignored: driver apps differ."""
-
-    locations: Annotated[list[msgspec.Raw], Meta(min_length=1)]
-    trip_id: UUID | None = None
-    driver_id: Any = None  # never overrides the token
-    stream: UUID | None = None
-    sent_at: Any = None
-
-
-class FixBatchObject(msgspec.Struct, rename="camel"):
-    """The same, from a codec that has read it already."""
-
-    locations: Annotated[list[Any], Meta(min_length=1)]
-    trip_id: UUID | None = None
-    driver_id: Any = None
-    stream: UUID | None = None
-    sent_at: Any = None
-
-
-class TrackQuery(PageQuery):
-    """``flagged``: doubtful fixes too; ``order``: by their own time."""
-
-    format: Literal["json"] = "json"
-    flagged: bool = False
-    order: Literal["asc", "desc"] = "asc"
-
-
-def reports_of(batch: FixBatch | FixBatchObject) -> list[Report]:
-    """The batch's locations; one that is no object becomes an empty report, which is rejected as malformed."""
-    if len(batch.locations) > MAX_LOCATIONS:
-        raise TooManyLocations(limit=MAX_LOCATIONS)
-    return [_report(index, item, batch.stream) for index, item in enumerate(batch.locations)]
-
-
-def _report(index: int, item: object, stream: UUID | None) -> Report:
-    try:
-        if isinstance(item, msgspec.Raw):
-            location = msgspec.json.decode(item, type=Location)
-        else:
-            location = msgspec.convert(item, Location)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Report(index, malformed=True)
-    return Report(
-        index=index,
-        latitude=location.latitude,
-        longitude=location.longitude,
-        timestamp=location.timestamp,
-        accuracy=location.accuracy,
-        speed=location.speed,
-        heading=location.heading,
-        altitude=location.altitude,
-        battery=location.battery,
-        mock=location.mock,
-        key=_key(location, stream),
-    )
-
-
-def _key(location: Location, stream: UUID | None) -> str | None:
-    """The client's own key: its number in the stream, or the id that it gave."""
-    if (
-        stream is not None
-        and isinstance(location.n, int)
-        and not isinstance(location.n, bool)
-        and 0 <= location.n < 2**63
-    ):
-        return f"{stream}:{location.n}"
-    if isinstance(location.id, str) and 0 < len(location.id) <= MAX_KEY_LENGTH and is_storable(location.id):
-        return f"id:{location.id}"
-    return None
 
 
 class Rejected(msgspec.Struct, rename="camel"):
@@ -164,13 +64,16 @@ class LiveLocation(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class LivePosition(LiveLocation, omit_defaults=True):
-    """The newest good fix of a vehicle."""
+    """The newest good fix of a vehicle. ``withdrawn``: the time of the one it replaces, which turned out to be a jump:
+    the only case in which a position goes back.
+    """
 
     vehicle_id: UUID | None = None
     vehicle_name: str | None = None
     device_id: UUID | None = None
     trip_id: UUID | None = None
     driver_id: UUID | None = None
+    withdrawn: Instant | None = None
 
 
 def position(value: Position) -> LivePosition:
@@ -192,19 +95,61 @@ def position(value: Position) -> LivePosition:
     )
 
 
-def location(fix: domain.TrackFix | domain.Fix, received_at: datetime) -> LiveLocation:
+def live_position(device_id: UUID, fix: domain.Fix, received_at: Instant, vehicle_name: str | None) -> LivePosition:
+    """A fix that has just become its vehicle's position."""
+    return LivePosition(
+        latitude=fix.latitude_e7 / E7,
+        longitude=fix.longitude_e7 / E7,
+        recorded_at=instant_of_ms(fix.recorded_ms),
+        received_at=received_at,
+        accuracy=tidy(fix.accuracy_m),
+        speed=tidy(fix.speed_mps),
+        heading=tidy(fix.heading_deg),
+        altitude=tidy(fix.altitude_m),
+        battery=tidy(fix.battery_pct),
+        vehicle_id=fix.vehicle_id,
+        vehicle_name=vehicle_name,
+        device_id=device_id,
+        trip_id=fix.trip_id,
+        driver_id=fix.driver_id,
+    )
+
+
+def position_for_receiver(seen: LivePosition) -> LivePosition:
+    """As ``domain.for_receiver``."""
+    return msgspec.structs.replace(seen, device_id=None, driver_id=None, vehicle_name=None, battery=None)
+
+
+def live_location(fix: domain.Fix, received_at: Instant) -> LiveLocation:
+    """A fix that has just been stored. Made for each fix of each batch, hence with as little ado as can be."""
+    return LiveLocation(
+        fix.latitude_e7 / E7,
+        fix.longitude_e7 / E7,
+        instant_of_ms(fix.recorded_ms),
+        received_at,
+        tidy(fix.accuracy_m),
+        tidy(fix.speed_mps),
+        tidy(fix.heading_deg),
+        tidy(fix.altitude_m),
+        tidy(fix.battery_pct),
+        flag_names(fix.flags),
+    )
+
+
+def location(fix: domain.TrackFix) -> LiveLocation:
+    """A fix of a trip's history."""
     return LiveLocation(
         latitude=fix.latitude_e7 / E7,
         longitude=fix.longitude_e7 / E7,
         recorded_at=instant(fix.recorded_at),
-        received_at=instant(received_at),
+        received_at=instant(fix.received_at),
         accuracy=tidy(fix.accuracy_m),
         speed=tidy(fix.speed_mps),
         heading=tidy(fix.heading_deg),
         altitude=tidy(fix.altitude_m),
         battery=tidy(fix.battery_pct),
         flags=flag_names(fix.flags),
-        late=isinstance(fix, domain.TrackFix) and fix.late,
+        late=fix.late,
     )
 
 
@@ -213,16 +158,14 @@ def for_receiver(seen: LiveLocation) -> LiveLocation:
     return msgspec.structs.replace(seen, battery=None)
 
 
-def tidy(value: float | None) -> float | None:
-    """A measurement to the hundredth: it is stored in four bytes, whose decimal form has noise in its tail."""
-    return None if value is None else round(value, 2)
-
-
-class TripLocations(msgspec.Struct, rename="camel"):
-    """`trip:location`: live fixes of a joined trip, oldest first."""
+class TripLocations(msgspec.Struct, rename="camel", omit_defaults=True):
+    """`trip:location`: live fixes of a joined trip, oldest first. ``withdrawn``: the times of those told before that
+    turned out to be jumps.
+    """
 
     trip_id: UUID
     locations: list[LiveLocation]
+    withdrawn: list[Instant] = []
 
 
 class Join(msgspec.Struct, rename="camel"):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from waypost.directory.domain import Assignment
 from waypost.kernel.errors import Conflict, NotFound
 from waypost.kernel.principal import Principal
 
@@ -117,6 +118,14 @@ class Run:
 
     def holds(self, moment: datetime, grace: timedelta = timedelta(0)) -> bool:
         return self.started_at - grace <= moment and (self.ended_at is None or moment < self.ended_at + grace)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Whose a device was, oldest first, and by driver the trips they ran meanwhile, newest first."""
+
+    assignments: list[Assignment]
+    runs: dict[UUID, list[Run]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -19,7 +19,17 @@ from waypost.kernel.principal import PLANNERS, Principal
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.realtime.service import Publisher, fleet_room, trip_room
 from waypost.trips import domain, notices, storage, wire
-from waypost.trips.domain import DriverBusy, Filter, Move, Run, Status, Trip, TripEvent, TripNotFound, TripWithoutDriver
+from waypost.trips.domain import (
+    DriverBusy,
+    Filter,
+    Move,
+    Past,
+    Status,
+    Trip,
+    TripEvent,
+    TripNotFound,
+    TripWithoutDriver,
+)
 
 _BECOMES = {Move.START: Status.STARTED, Move.COMPLETE: Status.COMPLETED, Move.CANCEL: Status.CANCELLED}
 
@@ -237,10 +247,9 @@ async def visible(conn: Connection, principal: Principal, trip_id: UUID) -> Trip
     return domain.seen_by(principal.org_id, trip)
 
 
-async def runs_between(conn: Connection, org_id: UUID, driver_id: UUID, since: datetime, until: datetime) -> list[Run]:
-    """The trips a driver was running in a span, for who books fixes to them."""
-    grace = domain.NAMED_TRIP_GRACE
-    return await storage.runs(conn, org_id, driver_id, since - grace, until + grace)
+async def pasts_of(conn: Connection, wanted: Sequence[storage.Wanted]) -> Mapping[tuple[UUID, UUID], Past]:
+    """Whose each (organisation, device) was in a span, and what trips were run then: for who books its fixes."""
+    return await storage.pasts(conn, wanted, domain.NAMED_TRIP_GRACE)
 
 
 async def list_in(conn: Connection, org_id: UUID, wanted: Filter, limit: int, after: UUID | None = None) -> list[Trip]:

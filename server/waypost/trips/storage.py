@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
 from asyncpg import Record
 
+from waypost.directory.domain import Assignment
 from waypost.kernel.principal import Principal
 from waypost.platform.database import Connection
-from waypost.trips.domain import Filter, Run, Status, Trip, TripEvent
+from waypost.trips.domain import Filter, Past, Run, Status, Trip, TripEvent
 
 COLUMNS = """
        t.org_id, t.id, t.reference, t.status, t.created_at, t.updated_at, t.version, t.destination_org_id,
@@ -80,11 +81,22 @@ SELECT id, trip_id, kind, at, actor_name, data FROM trip_events
  WHERE org_id = $1 AND trip_id = $2 AND ($3::uuid IS NULL OR id < $3)
  ORDER BY id DESC LIMIT $4
 """
-RUNS = """
-SELECT id AS trip_id, started_at, coalesce(completed_at, cancelled_at) AS ended_at, destination_org_id FROM trips
- WHERE org_id = $1 AND driver_id = $2 AND started_at <= $4
-   AND coalesce(completed_at, cancelled_at, 'infinity') >= $3
- ORDER BY started_at DESC LIMIT 100
+# Organisation, device, the driver of its token, and the span that is asked about.
+Wanted: TypeAlias = tuple[UUID, UUID, UUID | None, datetime, datetime]
+# Whose a device was from a moment on, and which trips each of these drivers ran meanwhile; one row at least for each.
+PASTS = """
+SELECT i.org_id, i.device_id, coalesce(a.driver_id, i.driver_id) AS driver_id, a.truck_id, a.from_at, a.until_at, t.*
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[])
+    AS i (org_id, device_id, driver_id, since, until)
+  LEFT JOIN device_assignments a ON a.org_id = i.org_id AND a.device_id = i.device_id
+                                AND (a.until_at IS NULL OR a.until_at > i.since)
+  LEFT JOIN LATERAL (
+    SELECT id, started_at, coalesce(completed_at, cancelled_at) AS ended_at, destination_org_id FROM trips
+     WHERE org_id = i.org_id AND driver_id = coalesce(a.driver_id, i.driver_id)
+       AND started_at <= i.until + $6::interval
+       AND coalesce(completed_at, cancelled_at, 'infinity') >= i.since - $6::interval
+     ORDER BY started_at DESC LIMIT 100) t ON true
+ ORDER BY a.from_at, t.started_at DESC
 """
 ORGANISATION_EXISTS = "SELECT EXISTS (SELECT FROM organisations WHERE org_id = $1)"
 
@@ -152,9 +164,21 @@ async def list_events(conn: Connection, org_id: UUID, trip_id: UUID, after: UUID
     return [TripEvent(**{**dict(row), "data": msgspec.json.decode(row["data"])}) for row in rows]
 
 
-async def runs(conn: Connection, org_id: UUID, driver_id: UUID, since: datetime, until: datetime) -> list[Run]:
-    """The trips that a driver was running at some moment of a span, newest first."""
-    return [Run(**dict(row)) for row in await conn.fetch(RUNS, org_id, driver_id, since, until)]
+async def pasts(conn: Connection, wanted: Sequence[Wanted], grace: timedelta) -> dict[tuple[UUID, UUID], Past]:
+    """Whose each (organisation, device) was, oldest first, and which trips its drivers ran, newest first."""
+    found: dict[tuple[UUID, UUID], Past] = {}
+    for row in await conn.fetch(PASTS, *zip(*wanted, strict=True), grace):
+        org_id, device_id, driver_id, truck_id, from_at, until_at, trip_id, started_at, ended_at, destination = row
+        past = found.get((org_id, device_id))
+        if past is None:
+            past = found[org_id, device_id] = Past([], {})
+        if from_at is not None and not any(known.from_at == from_at for known in past.assignments):
+            past.assignments.append(Assignment(driver_id, truck_id, from_at, until_at))
+        if trip_id is not None:
+            runs = past.runs.setdefault(driver_id, [])
+            if not any(run.trip_id == trip_id for run in runs):
+                runs.append(Run(trip_id, started_at, ended_at, destination))
+    return found
 
 
 async def organisation_exists(conn: Connection, org_id: UUID) -> bool:

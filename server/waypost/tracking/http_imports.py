@@ -1,0 +1,58 @@
+"""HTTP edge of track imports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from waypost.kernel.errors import Unsupported
+from waypost.kernel.principal import PLANNERS
+from waypost.platform.bodies import BadEncoding
+from waypost.platform.routes import Route
+from waypost.platform.web import PRINCIPAL, path_id, raw_body, reply
+from waypost.tracking.domain import Report
+from waypost.tracking.imports import Imports
+from waypost.tracking.track_files import TrackFileUnreadable, geojson_reports, gpx_reports
+from waypost.tracking.wire_imports import ImportOutcomes
+from waypost.trips.domain import TripNotFound
+
+LARGEST_FILE_BYTES = 8 * 1024 * 1024
+READERS: Mapping[str, Callable[[bytes], Iterator[Report]]] = {
+    "application/gpx+xml": gpx_reports,
+    "application/xml": gpx_reports,
+    "text/xml": gpx_reports,
+    "application/geo+json": geojson_reports,
+    "application/json": geojson_reports,
+}
+
+
+class NoTrackFile(Unsupported):
+    """Send the file itself as the body, with `Content-Type: application/gpx+xml` or `application/geo+json`."""
+
+    code = "no-track-file"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRoutes:
+    """Tracks from files."""
+
+    imports: Imports
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("POST", "/api/v1/trips/{trip_id}/import", self.add, answer=ImportOutcomes, roles=PLANNERS,
+                  reads=dict.fromkeys(READERS, Any), body_limit=LARGEST_FILE_BYTES, idempotent=True, costly=True,
+                  errors=(TripNotFound, NoTrackFile, BadEncoding, TrackFileUnreadable)),
+        ]  # fmt: skip
+
+    async def add(self, request: web.Request) -> web.Response:
+        """Add the points of a GPX or GeoJSON file to a trip's history. Nothing of it becomes live; twice is once."""
+        trip_id = path_id(request, "trip_id", TripNotFound)
+        read = READERS.get(request.content_type)
+        if read is None:
+            raise NoTrackFile
+        imported = await self.imports.add(request[PRINCIPAL], trip_id, await raw_body(request), read)
+        return reply(ImportOutcomes.from_domain(imported))
