@@ -63,7 +63,9 @@ def route_table(services: Services) -> list[Route]:
         *StreetRoutes(services.streets).routes(),
         *QualityRoutes(services.quality_reports).routes(),
         *AppRoutes(services.app_reports, services.apps, services.clock, services.settings.owntracks_grace).routes(),
-        *AppHeaderRoutes(services.app_reports, services.apps, services.clock, services.settings.owntracks_grace).routes(),
+        *AppHeaderRoutes(
+            services.app_reports, services.apps, services.clock, services.settings.owntracks_grace
+        ).routes(),
         *NotificationRoutes(services.notifications, TripLookup(services.trips.find, TripNotFound)).routes(),
         *JobRoutes(services.jobs).routes(),
         *MetricsRoutes(services.metrics, _metrics_token(services)).routes(),

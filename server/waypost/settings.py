@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     ingest_window_ms: Annotated[
         float,
         Field(ge=0, le=1000, description="Reports that come within this time are stored together; 0: each alone."),
-    ] = 2
+    ] = 1
     ingest_waiting: Annotated[
         int,
         Field(

@@ -52,14 +52,14 @@ from waypost.platform.work import AtWork
 from waypost.realtime.hub import Hub
 from waypost.realtime.service import Realtime
 from waypost.settings import BadSettings, Settings, reveal
-from waypost.tracking.commit import GroupCommit
 from waypost.tracking.app_reports import AppReports
+from waypost.tracking.commit import GroupCommit
 from waypost.tracking.imports import Imports
 from waypost.tracking.quality import Quality
 from waypost.tracking.quality_reports import QualityReports
 from waypost.tracking.service import Tracking
-from waypost.tracking.street_map import StreetMap
 from waypost.tracking.shares import DeviceShares, WaitingRoom
+from waypost.tracking.street_map import StreetMap
 from waypost.tracking.telling import Telling
 from waypost.tracking.tracks import Tracks
 from waypost.trips import notices

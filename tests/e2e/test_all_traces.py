@@ -151,7 +151,7 @@ class Sending:
             outcomes.add(part, answer, road.__name__)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("names", [SOME, pytest.param((), marks=pytest.mark.long)], ids=["some", "all"])
 async def test_all_that_was_recorded_is_stored_once_and_every_fix_has_one_outcome(
     servers: Servers, environment: dict[str, str], names: Sequence[str]

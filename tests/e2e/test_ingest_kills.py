@@ -17,7 +17,7 @@ PHONES = (Roads.json, Roads.msgpack, Roads.columns, Roads.socket, Roads.socket, 
 GROUPING = {"WAYPOST_INGEST_WINDOW_MS": "5"}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kills", [4, pytest.param(30, marks=pytest.mark.long)])
 async def test_a_storm_with_kills_of_the_server_loses_and_doubles_nothing(world: World, kills: int):
     port = free_port()
@@ -34,7 +34,7 @@ async def test_a_storm_with_kills_of_the_server_loses_and_doubles_nothing(world:
         assert storm.words == {"0"}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
 async def test_kills_of_postgresql_are_503s_and_the_server_recovers_by_itself(world: World, kills: int):
     async with serving(world.env | GROUPING) as server, storming(world, server.url, PHONES) as storm:
@@ -54,7 +54,7 @@ async def test_kills_of_postgresql_are_503s_and_the_server_recovers_by_itself(wo
         await check(world, server.url, storm.senders)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.long)])
 async def test_phones_of_a_killed_node_go_on_at_another_and_nothing_is_lost_or_doubled(world: World, kills: int):
     """With the same keys, and perhaps while the database is still storing the very same batch of the dead node."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
 from tests.conftest import Api
@@ -266,6 +267,19 @@ async def test_of_one_key_in_two_batches_of_a_group_the_first_stays(services: Se
     assert [row[0] for row in await fixes_of(services, phone)] == [-178_000_000, -178_000_000, -177_999_000]
     again = await report(phone.principal, reports(1, keys=["s:3"]))
     assert (again.accepted, again.duplicates) == (0, 1)
+
+
+async def test_of_one_key_in_one_batch_the_first_that_can_be_stored_stays(services: Services, org: Org):
+    phone = await org.phone()
+    sent = [
+        *reports(-HOUR, 0, keys=["s:1", "s:2"]),
+        *reports(9, 8, 7, latitude=HOME + 0.0001, keys=["s:1", "s:1", "s:2"]),
+    ]
+    answer = await services.tracking.report(
+        phone.principal, [msgspec.structs.replace(r, index=n) for n, r in enumerate(sent)]
+    )
+    assert (answer.accepted, answer.duplicates, [one.index for one in answer.rejected]) == (2, 2, [0])
+    assert [row[0] for row in await fixes_of(services, phone)] == [-177_999_000, -178_000_000]
 
 
 async def test_a_group_tells_each_batch_which_of_its_own_fixes_came_late(services: Services, org: Org):

@@ -21,6 +21,8 @@ from tests.factories import Org, Phone
 from tests.integration.test_sockets import node
 from tests.waiting import until
 from waypost.identity.domain import OrgSettings, TrackingLimits
+from waypost.platform.rotation import rotate
+from waypost.platform.secretbox import SecretBox, new_key
 from waypost.wiring import Services
 
 INGEST = "/api/v1/ingest"
@@ -409,6 +411,18 @@ async def test_the_secret_is_stored_sealed_and_taken_away_with_null(api: Api, or
     assert drives.SECRET not in str(audit.json)
     assert audit.json["data"][0]["detail"] == {"fields": ["apps"]}
     assert "hasOwntracksSecret" not in (await apps_of(api, org, phone, {"owntracksSecret": None})).json
+
+
+async def test_a_rotation_of_keys_renews_the_secrets_that_there_are(
+    org: Org, services: Services, environment: dict[str, str]
+):
+    phone, _without = await org.phone(), await org.phone()
+    await set_secret(org, phone)
+    old, new = environment["WAYPOST_ENCRYPTION_KEYS"], new_key()
+    assert await rotate(services.database, SecretBox.of(f"{new},{old}"), lambda *_: None) == 1
+    async with services.database.transaction(org.org_id) as conn:
+        stored = await conn.fetchval("SELECT owntracks_secret FROM devices WHERE id = $1", phone.device_id)
+    assert SecretBox.of(new).open(stored).decode() == drives.SECRET
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import struct
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,11 +14,11 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Api
-from tests.drives import DAY, FAR_E7, HOUR, Drawn, deliveries
+from tests.drives import DAY, EDGE_E7, FAR_E7, HOUR, Drawn, deliveries
 from tests.factories import Org, Phone
 from tests.integration.test_sockets import far
 from tests.waiting import Listener, listening
@@ -24,8 +26,8 @@ from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.platform.database import SYSTEM
 from waypost.tracking.clocks import GPS_ROLLOVER_MS
 from waypost.tracking.domain import Flag, ms_of
-from waypost.tracking.judgement import SLOT_MS
-from waypost.tracking.trail import Trail
+from waypost.tracking.judgement import SLOT_MS, metres
+from waypost.tracking.trail import Stored, Trail
 from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
 from waypost.wiring import Services
@@ -183,7 +185,13 @@ def in_any_order(roads: Roads, examples: int, largest: int, loop: asyncio.Abstra
     """Drives as hypothesis makes them up, on the loop of the servers; how many."""
     done = 0
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],  # to make a failing one small takes too many phones
+    )
     @given(deliveries(largest, least=8, longest_ms=SPAN_MS), st.randoms(use_true_random=False), st.booleans())
     def check(delivered: tuple[list[Drawn], list[list[Drawn]]], chance: Any, numbered: bool) -> None:
         nonlocal done
@@ -238,6 +246,14 @@ DRIVES = {
         drive((0, 0), (1, FAR_E7)) + drive((3600, 0), flags=MOCKED) + drive((3601, FAR_E7), (3602, FAR_E7 + 50)),
         [[0], [2], [1], [3], [4]],
     ),
+    "hours apart, all of them late, nothing else for weeks": (
+        [Drawn(0, 0, 0), Drawn(7 * HOUR, 0, EDGE_E7), Drawn(14 * HOUR, 0, 0), Drawn(30 * DAY, 0, 0)],
+        [[3], [0, 1, 2]],
+    ),
+    "hours apart, one by one, nothing else for weeks": (
+        [Drawn(0, 0, 0), Drawn(23 * HOUR, 0, EDGE_E7), Drawn(46 * HOUR, 0, 0), Drawn(30 * DAY, 0, 0)],
+        [[3], [2], [0], [1]],
+    ),
     "before, between and on the trips": (
         [Drawn(hours * HOUR, hours * 50, 0) for hours in (0, 1, 2, 3, 19, 20, 21, LAST - 1, LAST, LAST + 1)],
         [[9, 0], [8, 1, 7], [2, 6, 3], [5, 4]],
@@ -254,3 +270,32 @@ async def test_what_is_known_to_be_hard_comes_out_the_same(roads: Roads):
             except AssertionError as error:
                 error.add_note(f"{story}, from road {road}")
                 raise
+
+
+def in_four_bytes(value: float) -> float:
+    """As the table keeps it."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def between_four_bytes_and_eight(digits: int) -> list[tuple[int, float]]:
+    """Ways north, and accuracies of so many digits whose circle holds them or not by how the accuracy is kept."""
+    found = []
+    home = Stored(0, *HOME_E7, None, None, 0)
+    for away_e7 in range(300, 17_900):  # up to 200 m
+        away_m = metres(home, Stored(0, HOME_E7[0] + away_e7, HOME_E7[1], None, None, 0))
+        accuracy_m = round(math.nextafter(away_m, math.inf), digits)
+        if (away_m < accuracy_m) != (away_m < in_four_bytes(accuracy_m)):
+            found.append((away_e7, accuracy_m))
+    return found
+
+
+async def test_what_is_judged_before_it_is_stored_is_judged_as_it_will_be_read(roads: Roads):
+    at_the_edge = [*between_four_bytes_and_eight(2)[:3], *between_four_bytes_and_eight(15)[:2]]
+    assert len(at_the_edge) == 5
+    for away_e7, accuracy_m in at_the_edge:
+        fixes = [
+            *drive((0, 60_000), (10, 0), accuracy_m=5.0),
+            *drive((20, away_e7), accuracy_m=accuracy_m, speed_mps=0.0),
+            *drive((30, 50), accuracy_m=30.0, speed_mps=math.nextafter(0.5, 0)),
+        ]
+        await roads.check(fixes, [[(0, fixes[1:])], [(1, fixes[:1])]], numbered=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +15,13 @@ from tests.factories import Org, Phone, organisation
 from tests.integration.test_http_tracking import location, ping
 from tests.integration.test_sockets import far, trip_id
 from tests.waiting import Listener, listening
+from waypost.platform.database import SYSTEM
 from waypost.wiring import Services
 
 __all__ = ["far"]  # the fixture
 
 HOME, ELSEWHERE = -17.8, -18.7
+NEAR = -17.801
 
 
 async def latest(api: Api, phone: Phone) -> dict[str, Any]:
@@ -95,7 +99,7 @@ async def test_old_and_new_over_two_nodes_at_once_never_leave_the_old(api: Api, 
 
 async def test_of_a_backlog_sent_newest_first_only_the_newest_is_live(api: Api, far: Api, org: Org):
     phone = await org.phone()
-    backlog = [location(seconds, latitude=HOME + seconds / 1e4) for seconds in range(1, 61)]
+    backlog = [location(seconds, latitude=-17.0 - seconds / 10_000) for seconds in range(1, 61)]
     async with listening(api.url, await org.token()) as socket:
         await socket.join_fleet()
         await socket.join(trip_id(phone))
@@ -104,7 +108,7 @@ async def test_of_a_backlog_sent_newest_first_only_the_newest_is_live(api: Api, 
             assert (answer["accepted"], answer["late"]) == (10, 0 if begin == 0 else 10)
             assert answer["latest"]["recordedAt"][:23] == backlog[0]["timestamp"][:23]
         await fence_off(far, org, socket)
-        assert {position["latitude"] for position in told_of(socket, phone)} == {pytest.approx(HOME + 1e-4)}
+        assert {position["latitude"] for position in told_of(socket, phone)} == {backlog[0]["latitude"]}
         (event,) = of_trip(socket, phone)
         assert [fix["latitude"] for fix in event["locations"]] == [each["latitude"] for each in backlog[9::-1]]
     staff = api.as_(await org.token())
@@ -124,12 +128,12 @@ async def test_an_emptied_valkey_forgets_no_position_and_lets_no_older_one_pass(
         await services.redis.flushall()
         assert (await latest(staff, phone))["latitude"] == HOME
         assert (await socket.join_fleet())["positions"][0]["latitude"] == HOME
-        assert (await ping(far, phone, location(90, latitude=HOME + 0.001)))["late"] == 1
-        await ping(api, phone, location(30, latitude=HOME + 0.002))
+        assert (await ping(far, phone, location(90, latitude=NEAR)))["late"] == 1
+        await ping(api, phone, location(30, latitude=-17.802))
         await fence_off(api, org, socket)
-        assert [p["latitude"] for p in told_of(socket, phone)] == [HOME, HOME + 0.002]
-        assert [e["locations"][0]["latitude"] for e in of_trip(socket, phone)] == [HOME, HOME + 0.002]
-    assert (await latest(staff, phone))["latitude"] == HOME + 0.002
+        assert [p["latitude"] for p in told_of(socket, phone)] == [HOME, -17.802]
+        assert [e["locations"][0]["latitude"] for e in of_trip(socket, phone)] == [HOME, -17.802]
+    assert (await latest(staff, phone))["latitude"] == -17.802
 
 
 async def test_a_jump_is_withdrawn_as_its_successor_comes(api: Api, far: Api, org: Org):
@@ -141,16 +145,16 @@ async def test_a_jump_is_withdrawn_as_its_successor_comes(api: Api, far: Api, or
         await ping(api, phone, location(30, latitude=HOME))
         assert (await ping(api, phone, wild))["flagged"] == []
         assert (await latest(staff, phone))["latitude"] == ELSEWHERE
-        await ping(api, phone, location(10, latitude=HOME + 0.001))
+        await ping(api, phone, location(10, latitude=NEAR))
         await fence_off(api, org, socket)
         last = of_trip(socket, phone)[-1]
-        assert [fix["latitude"] for fix in last["locations"]] == [HOME + 0.001]
+        assert [fix["latitude"] for fix in last["locations"]] == [NEAR]
         assert [at[:23] for at in last["withdrawn"]] == [wild["timestamp"][:23]]
         assert all("withdrawn" not in event for event in of_trip(socket, phone)[:-1])
-        assert told_of(socket, phone)[-1]["latitude"] == HOME + 0.001
+        assert told_of(socket, phone)[-1]["latitude"] == NEAR
         joined = await socket.join(trip_id(phone))
-        assert joined["position"]["latitude"] == HOME + 0.001
-    assert (await latest(staff, phone))["latitude"] == HOME + 0.001
+        assert joined["position"]["latitude"] == NEAR
+    assert (await latest(staff, phone))["latitude"] == NEAR
     track = await staff("GET", f"/api/v1/trips/{trip_id(phone)}/locations?flagged=true")
     assert [fix.get("flags", []) for fix in track.json["data"]] == [[], ["speed_jump"], []]
 
@@ -179,10 +183,10 @@ async def test_a_parked_phones_one_wild_fix_is_withdrawn_for_the_place_where_it_
         for joined in (await socket.join(trip_id(phone)), {"position": (await socket.join_fleet())["positions"][0]}):
             assert joined["position"]["latitude"] == HOME
             assert "withdrawn" not in joined["position"]
-        await ping(api, phone, location(0, latitude=HOME + 0.001))
+        await ping(api, phone, location(0, latitude=NEAR))
         await fence_off(api, org, socket)
-        assert [p["latitude"] for p in told_of(socket, phone)] == [HOME, ELSEWHERE, HOME, HOME + 0.001]
-    assert (await latest(staff, phone))["latitude"] == HOME + 0.001
+        assert [p["latitude"] for p in told_of(socket, phone)] == [HOME, ELSEWHERE, HOME, NEAR]
+    assert (await latest(staff, phone))["latitude"] == NEAR
 
 
 async def test_a_withdrawal_within_one_tick_leaves_the_place_that_stands(
@@ -218,7 +222,7 @@ async def test_the_receiving_organisation_hears_of_a_withdrawal_too(api: Api, or
     async with listening(api.url, await other.token()) as socket:
         await socket.join_fleet()
         await socket.join(trip_id(phone))
-        for seconds, latitude in ((30, HOME), (20, ELSEWHERE), (10, HOME + 0.001)):
+        for seconds, latitude in ((30, HOME), (20, ELSEWHERE), (10, NEAR)):
             await ping(api, phone, location(seconds, latitude=latitude, battery=40))
             await socket.next("trip:location", lambda e, at=latitude: e["locations"][-1]["latitude"] == at)
             await socket.next("fleet:positions", lambda e, at=latitude: e["positions"][0]["latitude"] == at)
@@ -242,3 +246,31 @@ async def test_a_verdict_that_makes_another_fix_the_newest_is_told_to_the_trips_
         await fence_off(api, org, socket)
         assert told_of(socket, phone)[-1]["latitude"] == ELSEWHERE
         assert of_trip(socket, phone)[-1]["locations"][-1]["latitude"] == ELSEWHERE
+
+
+async def test_history_that_staff_bring_becomes_no_position_and_is_told_to_nobody(
+    api: Api, org: Org, services: Services
+):
+    """Not even where it shows a live fix to be a jump, and the newest good one is the imported."""
+    phone, staff = await org.phone(), api.as_(await org.token())
+    live = [location(60, latitude=HOME), location(40, latitude=ELSEWHERE)]
+    async with listening(api.url, await org.token()) as socket:
+        await socket.join_fleet()
+        await socket.join(trip_id(phone))
+        for each in live:
+            await ping(api, phone, each)
+        at = datetime.now(UTC) - timedelta(seconds=20)
+        async with services.database.transaction(SYSTEM) as conn:
+            await conn.execute("UPDATE trips SET started_at = now() - interval '1 hour'")
+        point = {"type": "Point", "coordinates": [31.0335, HOME]}
+        track = {"type": "Feature", "geometry": point, "properties": {"time": at.isoformat()}}
+        body = {"type": "FeatureCollection", "features": [track]}
+        answer = await staff("POST", f"/api/v1/trips/{trip_id(phone)}/import", data=json.dumps(body),
+                             headers={"Content-Type": "application/geo+json"})  # fmt: skip
+        assert (answer.status, answer.json["accepted"]) == (200, 1)
+        await fence_off(api, org, socket)
+        shown = {each["timestamp"][:23] for each in live}
+        assert (await latest(staff, phone))["recordedAt"][:23] in shown
+        assert (await latest_of_trip(staff, phone))["recordedAt"][:23] in shown
+        assert {p["recordedAt"][:23] for p in told_of(socket, phone)} <= shown
+        assert {fix["recordedAt"][:23] for e in of_trip(socket, phone) for fix in e["locations"]} <= shown

@@ -38,7 +38,8 @@ def path_of(row: Route, ids: Mapping[str, UUID] | None = None) -> str:
 
 
 async def call(api: Api, row: Route, ids: Mapping[str, UUID] | None = None) -> Answer:
-    return await api(row.method, path_of(row, ids), {} if row.body is not None else None)
+    takes_one = row.body is not None or row.reads
+    return await api(row.method, path_of(row, ids), {} if takes_one else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ async def test_what_is_anothers_is_answered_like_what_does_not_exist(api: Api, o
 
 
 async def test_no_list_of_one_organisation_holds_anything_of_another(api: Api, org: Org, services: Services):
-    ids = {str(each) for each in (await things(org)).values()} | {str(org.org_id)}
+    ids = {str(each) for each in (await things(org)).values() if not isinstance(each, int)} | {str(org.org_id)}
     other = api.as_(await (await organisation(services, "Bulawayo Bulk")).token())
     for row in rows(services):
         if row.method != "GET" or PART.search(row.path):

@@ -140,7 +140,7 @@ async def test_a_page_of_a_track_reads_about_a_page_of_few_weeks_however_deep(
         for _ in range(7):  # beyond the fifth time it may be a plan for any arguments
             text = await conn.fetchval(
                 f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", reach.org_id, reach.trip_id, reach.raw_from,
-                reach.raw_until, reach.without, *after, reach.end, reach.own, page,
+                reach.raw_until, reach.without, reach.own, *after, reach.end, page,
             )  # fmt: skip
             plan = json.loads(text)[0]["Plan"]
             scans = [node for node in nodes(plan) if node.get("Relation Name", "").startswith("fixes")]

@@ -52,8 +52,8 @@ def test_geojson_has_a_point_for_each_fix_and_leaves_out_what_is_unknown():
         "type": "Feature",
         "geometry": {"type": "Point", "coordinates": [31.0335, -17.8252, -1490.0]},
         "properties": {
-            "time": "2026-01-01T12:00:00.250Z", "receivedAt": "2026-01-01T12:00:02.250Z", "accuracy": 6.5, "speed": 13.4,
-            "heading": 271.0, "battery": 76.0, "flags": ["speed_jump", "clock_skew"], "late": True,
+            "time": "2026-01-01T12:00:00.250Z", "receivedAt": "2026-01-01T12:00:02.250Z", "accuracy": 6.5,
+            "speed": 13.4, "heading": 271.0, "battery": 76.0, "flags": ["speed_jump", "clock_skew"], "late": True,
         },
     }  # fmt: skip
     assert second["geometry"]["coordinates"] == [31.0335, -17.8252]

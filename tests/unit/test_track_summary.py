@@ -52,7 +52,7 @@ def drive(count: int, *, begin_s: float = 0, every_s: float = 5, mps: float = 12
 
 def parked(count: int, *, begin_s: float, every_s: float = 5, spread_m: float = 8, accuracy_m: float | None = 10,
            latitude: float = -17.8) -> list[At]:  # fmt: skip
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 - test data
     return [
         At(begin_s + n * every_s, latitude + chance.gauss(0, spread_m) / DEGREE_M,
            31.05 + chance.gauss(0, spread_m) / DEGREE_M, accuracy_m)

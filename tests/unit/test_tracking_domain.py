@@ -150,6 +150,7 @@ def test_unknown_values_are_none_never_a_number():
     assert fix(speed=True).speed_mps is None
     assert fix(accuracy=math.inf).accuracy_m is None
     assert fix(altitude=-120).altitude_m == -120
+    assert fix(accuracy=0.001).accuracy_m is None
 
 
 def test_doubts_are_flags_and_keep_a_fix_out_of_the_live_view():
@@ -219,18 +220,15 @@ def test_every_location_gets_exactly_one_outcome_whatever_is_in_it(
 
 
 def test_of_a_repeat_in_one_batch_the_first_stays():
-    same_place = [report(0), report(1), report(2, latitude=-18.0)]
-    same_key = [report(0, key="s:1"), report(1, key="s:1", latitude=-18.0), report(2, key="s:2", latitude=-18.0)]
-    for reports, expected in ((same_place, [0, 2]), (same_key, [0, 2])):
-        fixes, repeats, _ = screen_batch(reports, NOW_MS, LIMITS)
-        assert [f.index for f in fixes] == expected
-        assert repeats == [1]
-
-
-def test_what_is_rejected_keeps_no_key_from_another():
-    reports = [report(0, key="s:1", longitude=1555), report(1, key="s:1")]
+    reports = [report(0), report(1), report(2, latitude=-18.0), report(3, key="s:1"), report(4, accuracy=5)]
     fixes, repeats, rejected = screen_batch(reports, NOW_MS, LIMITS)
-    assert ([f.index for f in fixes], repeats, [r.index for r in rejected]) == ([1], [], [0])
+    assert ([f.index for f in fixes], repeats, rejected) == ([0, 2], [1, 3, 4], [])
+
+
+def test_what_is_rejected_is_nobodys_first():
+    reports = [report(0, longitude=1555), report(1), report(2, malformed=True), report(3)]
+    fixes, repeats, rejected = screen_batch(reports, NOW_MS, LIMITS)
+    assert ([f.index for f in fixes], repeats, [r.index for r in rejected]) == ([1], [3], [0, 2])
 
 
 @given(st.permutations(range(6)))

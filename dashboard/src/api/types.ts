@@ -56,6 +56,8 @@ export interface Position extends Location {
   tripId?: Maybe<string>;
   driverId?: Maybe<string>;
   deviceId?: Maybe<string>;
+  /** The time of the one it replaces, which turned out to be a jump: the only case of going back. */
+  withdrawn?: Maybe<string>;
 }
 
 export interface TripEvent {

@@ -18,6 +18,13 @@ it('never goes back: an older position leaves the vehicle as it is', () => {
   expect(advance(vehicle, position({ recordedAt: iso(NOON - 1), latitude: 31 }))).toBe(vehicle);
 });
 
+it('goes back from a place that is taken back, and from no other', () => {
+  const vehicle = advance(undefined, position({ latitude: 31 }));
+  const back = position({ recordedAt: iso(NOON - 9), withdrawn: iso(NOON) });
+  expect(advance(vehicle, back).position?.latitude).toBe(30.27);
+  expect(advance(vehicle, { ...back, withdrawn: iso(NOON - 5) })).toBe(vehicle);
+});
+
 it('takes a speed of zero for what it is, and null for unknown', () => {
   expect(advance(undefined, position({ speed: 0 })).speedMps).toBe(0);
   expect(advance(undefined, position({ speed: null })).speedMps).toBeUndefined();

@@ -41,13 +41,15 @@ export function stateOf(vehicle: Vehicle, nowMs: number): VehicleState {
 }
 
 /**
- * The vehicle after `position`, or `before` itself when that is newer: the marker never goes back.
+ * The vehicle after `position`, or `before` itself when that is newer: the marker never goes back, but for a place that
+ * turned out to be a jump and is taken back as such.
  *
  * A position need not carry speed or heading; the move since the last fix then tells them.
  */
 export function advance(before: Vehicle | undefined, position: Position): Vehicle {
   const recordedAtMs = Date.parse(position.recordedAt);
-  if (before && recordedAtMs < before.recordedAtMs) return before;
+  const takenBack = position.withdrawn && Date.parse(position.withdrawn) === before?.recordedAtMs;
+  if (before && recordedAtMs < before.recordedAtMs && !takenBack) return before;
   const move = before?.position ? moveBetween(before.position, position) : undefined;
   const seconds = (recordedAtMs - (before?.recordedAtMs ?? 0)) / 1_000;
   const apparentMps = move && seconds > 0 ? move.distanceM / seconds : before?.speedMps;

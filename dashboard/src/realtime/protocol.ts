@@ -9,6 +9,7 @@ export interface FleetPositions extends Sequenced {
 export interface TripLocation extends Sequenced {
   tripId: string;
   locations: Location[];
+  withdrawn?: string[];
 }
 
 export interface TripChange extends Sequenced {

@@ -62,7 +62,7 @@ export class TripDetail {
       params: { tripId: this.tripId },
       onSnapshot: ({ trip, position }) => {
         if (trip) this.trip.value = { kind: 'ready', value: trip };
-        if (position) this.#addFixes([position]);
+        if (position) this.#addFixes([position], []);
       },
       onEvent: (event) => this.apply(event),
       // REST has shown the trip all the same; it is only not live then.
@@ -72,7 +72,8 @@ export class TripDetail {
   }
 
   apply(event: RoomEvent): void {
-    if (event.name === 'trip:location') return this.#addFixes(event.payload.locations);
+    if (event.name === 'trip:location')
+      return this.#addFixes(event.payload.locations, event.payload.withdrawn ?? []);
     if (event.name !== 'trip:event') return;
     const { trip, eventId, tripId, kind, at, actorName, data } = event.payload;
     if (trip) this.trip.value = { kind: 'ready', value: trip };
@@ -83,11 +84,13 @@ export class TripDetail {
     };
   }
 
-  #addFixes(fixes: Location[]): void {
+  /** `withdrawn`: the times of those told before that turned out to be jumps. */
+  #addFixes(fixes: Location[], withdrawn: string[]): void {
+    const kept = (known: Location[]) => known.filter((fix) => !withdrawn.includes(fix.recordedAt));
     if (this.recent.value.kind === 'ready')
-      this.recent.value = { kind: 'ready', value: mergeRecent(fixes, this.recent.value.value) };
+      this.recent.value = { kind: 'ready', value: mergeRecent(fixes, kept(this.recent.value.value)) };
     if (this.track.value?.kind === 'ready')
-      this.track.value = { kind: 'ready', value: mergeFixes(fixes, this.track.value.value) };
+      this.track.value = { kind: 'ready', value: mergeFixes(fixes, kept(this.track.value.value)) };
   }
 
   /** Put an answer into its signal, `merge`d with what live events put there meanwhile. */

@@ -181,7 +181,7 @@ async def replace_token(
 
 async def assignments_of_driver(conn: Connection, org_id: UUID, driver_id: UUID) -> list[tuple[UUID, Assignment]]:
     """The devices that a driver has had, oldest first, each with when and in which truck."""
-    rows = await conn.fetch(DEVICES_OF_DRIVER, org_id, driver_id)
+    rows = await conn.fetch(DEVICES_OF_DRIVER_THEN, org_id, driver_id)
     return [(row["device_id"], Assignment(driver_id, row["truck_id"], row["from_at"], row["until_at"])) for row in rows]
 
 

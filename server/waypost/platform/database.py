@@ -37,6 +37,7 @@ SYSTEM = System.SYSTEM
 ACQUIRE_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 20.0
 CONNECT_TIMEOUT_S = 5.0
+BEGIN_TIMEOUT_S = 3.0  # a connection that says nothing for so long is dead, whatever its socket believes
 
 # What asyncpg raises when the server is away, going, coming, or full: a repeat may succeed.
 AWAY = (
@@ -191,11 +192,13 @@ class Database:
         with self.waits:
             connection = await _acquire(pool, self.wait_s)
         try:
-            await connection.execute(_begin(scope, snapshot=snapshot))
+            await _start(pool, connection, _begin(scope, snapshot=snapshot))
             yield connection
             if await connection.execute("COMMIT") != "COMMIT":  # an error inside was swallowed: nothing was kept
                 raise NotKept
         except AWAY as error:
+            if isinstance(error, TimeoutError):
+                _give_up(connection)
             raise _away(error) from error
         except asyncpg.InterfaceError as error:
             if _is_gone(connection):
@@ -263,16 +266,32 @@ def _is_gone(connection: Connection) -> bool:
         return True
 
 
+async def _start(pool: Pool, connection: Connection, begin: str) -> None:
+    """The first round trip shows whether the connection lives. If it does not, the others of its time are suspect."""
+    try:
+        await connection.execute(begin, timeout=BEGIN_TIMEOUT_S)
+    except TimeoutError:
+        await pool.expire_connections()
+        raise
+
+
+def _give_up(connection: Connection) -> None:
+    """Nothing more is said to a silent connection: each word to it would be waited for."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
 async def _let_go(pool: Pool, connection: Connection) -> None:
     """Undo what was not committed; a connection on which even that fails is thrown away."""
     try:
         if not _is_gone(connection) and connection.is_in_transaction():
-            await connection.execute("ROLLBACK", timeout=ACQUIRE_TIMEOUT_S)
+            async with asyncio.timeout(BEGIN_TIMEOUT_S):  # what was cancelled is waited for too
+                await connection.execute("ROLLBACK")
     except (*NO_CONNECTION, asyncpg.PostgresError):
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()
+        _give_up(connection)
     finally:
-        await pool.release(connection)  # type: ignore[arg-type]  # what acquire gave
+        with suppress(*NO_CONNECTION):  # it has been closed then
+            await pool.release(connection)  # type: ignore[arg-type]  # what acquire gave
 
 
 @dataclass(frozen=True, slots=True)

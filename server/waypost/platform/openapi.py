@@ -257,7 +257,7 @@ def _merged(answers: dict[str, Any], problems: Mapping[str, Any]) -> dict[str, A
 def _answer(
     row: Route, status: int, kind: Any, schemas: Mapping[Any, Any], components: Mapping[str, Any]
 ) -> dict[str, Any]:
-    words = " ".join((kind.__doc__ or "").split()) if kind is not None else "Done."
+    words = " ".join((kind.__doc__ or "").split()) if isinstance(kind, type) else "Done."  # not of list[...]
     told: dict[str, Any] = {"description": f"A page. {words}" if row.listing else words}
     if kind is not None:
         schema = _page(kind, schemas, components) if row.listing and status == row.status else schemas[kind]

@@ -335,6 +335,8 @@ async def _windows(conn: Connection, work: Work, fixes: Sequence[Fix]) -> list[W
     if not work.is_known and newest is not None and newest > clusters[-1][1]:
         clusters.append((newest, newest, []))
     windows: list[Window] = []
+    tail = work.trail.tail if work.is_known else []
+    end = tail[-1].raw_ms if tail else newest  # the newest that could be a neighbour
     last_before = 0
     for first_ms, last_ms, late in clusters:
         found = Window(*await storage.window(conn, work.device, first_ms, last_ms), late)
@@ -350,7 +352,7 @@ async def _windows(conn: Connection, work: Work, fixes: Sequence[Fix]) -> list[W
                 found.ends,
                 [*before.late, *late],
             )
-        windows.append(replace(found, reaches=newest is None or newest <= found.to_ms))
+        windows.append(replace(found, reaches=end is None or end <= found.to_ms))
         last_before = last_ms
     return windows
 
@@ -393,15 +395,18 @@ def _trip_moves(works: Iterable[Work]) -> list[storage.Move]:
     """Where each trip is by now, as far as these batches know."""
     moves: dict[TripKey, storage.Move] = {}
     for work in works:
+        org_id = work.device[0]
         for batch in work.batches:
-            if batch.is_history:
-                continue
-            for fix in batch.stored:
-                if fix.trip_id is None or not fix.is_good:
-                    continue
-                best = moves.get((work.device[0], fix.trip_id))
-                if best is None or fix.order > best[1].order:
-                    moves[work.device[0], fix.trip_id] = (work.device, fix, moment(batch.received_ms))
+            best: dict[UUID, Fix] = {}
+            for fix in batch.stored if not batch.is_history else ():
+                if fix.trip_id is not None and fix.is_good:
+                    known = best.get(fix.trip_id)
+                    if known is None or fix.recorded_ms > known.recorded_ms or fix.order > known.order:
+                        best[fix.trip_id] = fix
+            for trip_id, fix in best.items():
+                move = moves.get((org_id, trip_id))
+                if move is None or fix.order > move[1].order:
+                    moves[org_id, trip_id] = (work.device, fix, moment(batch.received_ms))
     return list(moves.values())
 
 

@@ -25,7 +25,7 @@ from waypost.tracking.shares import WaitingRoom
 
 GROUP_FIXES = 4_000
 GROUP_BATCHES = 400
-COMMITTERS = 3
+COMMITTERS = 2
 PLACES = 50_000  # for fixes that wait: about 25 MB
 COMMIT_TIMEOUT_S = 8.0  # phones send again after 10
 TRIES = 4
@@ -46,7 +46,7 @@ class GroupCommit:
 
     database: Database
     told: Callable[[Booked], None]
-    window_s: float = 0.002
+    window_s: float = 0.001
     room: WaitingRoom = field(default_factory=lambda: WaitingRoom(PLACES))
     queue: deque[Waiting] = field(default_factory=deque)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

@@ -205,7 +205,7 @@ def screen(report: Report, now_ms: int, limits: TrackingLimits) -> Outcome:
         meant_ms = clocks.repaired(raw_ms, now_ms)
         if meant_ms is not None:
             raw_ms, said_ms, flags = meant_ms, raw_ms, _CLOCK_SKEW
-    accuracy_m = values.tidy(values.positive(report.accuracy))
+    accuracy_m = values.tidy(values.positive(report.accuracy)) or None  # less than a centimetre is none
     if accuracy_m is not None and accuracy_m > limits.max_accuracy_m:
         flags |= _POOR_ACCURACY
     if report.mock is True and not limits.allow_mock:
@@ -232,24 +232,22 @@ def screen(report: Report, now_ms: int, limits: TrackingLimits) -> Outcome:
 def screen_batch(
     reports: Iterable[Report], now_ms: int, limits: TrackingLimits
 ) -> tuple[list[Fix], list[int], list[Rejected]]:
-    """The fixes, the indexes of repeats inside the batch (the first of a key stays), and the rejected."""
+    """The fixes, the indexes of those that are a fix of the same batch again (the first stays), and the rejected."""
     fixes: list[Fix] = []
     repeats: list[int] = []
     rejected: list[Rejected] = []
-    seen: set[object] = set()
+    seen: set[tuple[int, int, int]] = set()
     for report in reports:
         outcome = screen(report, now_ms, limits)
         if isinstance(outcome, Rejected):
             rejected.append(outcome)
             continue
-        place, key = outcome.place_key, outcome.key
-        if place in seen or (key is not None and key in seen):
+        place = outcome.place_key
+        if place in seen:
             repeats.append(outcome.index)
-            continue
-        seen.add(place)
-        if key is not None:
-            seen.add(key)
-        fixes.append(outcome)
+        else:
+            seen.add(place)
+            fixes.append(outcome)
     return fixes, repeats, rejected
 
 
@@ -297,7 +295,7 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 def moment(ms: int) -> datetime:
     """Milliseconds since 1970 as a moment in UTC."""
-    return EPOCH + timedelta(milliseconds=ms)
+    return datetime.fromtimestamp(ms / 1000, UTC)  # to the microsecond, which a float of seconds holds exactly
 
 
 def ms_of(at: datetime) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 from xml.sax.saxutils import escape
 
@@ -64,7 +65,7 @@ class GeoJson:
 def _feature(row: Any) -> str:
     at, received_at, _, latitude, longitude, accuracy, speed, heading, altitude, battery, flags, late = row
     height = "" if altitude is None else f",{altitude:.2f}"
-    known = f'"time":"{_time(at)}","receivedAt":"{_time(received_at)}"'
+    known = f'"time":"{_time(at)}","receivedAt":"{_batch_time(received_at)}"'
     if accuracy is not None:
         known += f',"accuracy":{accuracy:.2f}'
     if speed is not None:
@@ -144,7 +145,7 @@ def _point(row: Any) -> str:
 
 
 class Csv:
-    """One line a fix; an empty cell is unknown. A cell is a number, a time or a word of ours: no formula hides there."""
+    """One line a fix; an empty cell is unknown. A cell is a number, a time or our word: no formula hides in one."""
 
     content_type: ClassVar[str] = "text/csv"
     suffix: ClassVar[str] = "csv"
@@ -174,13 +175,17 @@ def _line(row: Any) -> str:
     battery = "" if battery is None else f"{battery:.2f}"
     return (
         f"{_time(at)},{latitude / E7:.7f},{longitude / E7:.7f},{accuracy},{speed},{heading},{altitude},{battery},"
-        f"{' '.join(_names(flags)) if flags else ''},{'true' if late else 'false'},{_time(received_at)}\r\n"
+        f"{' '.join(_names(flags)) if flags else ''},{'true' if late else 'false'},{_batch_time(received_at)}\r\n"
     )
 
 
 def _time(at: datetime) -> str:
     """ISO 8601 with milliseconds; ``at`` is in UTC."""
     return f"{at.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+# A batch's fixes were all received at one moment.
+_batch_time = lru_cache(maxsize=16)(_time)
 
 
 def _names(flags: int) -> list[str]:

@@ -103,8 +103,8 @@ class AppRoutes:
             row("GET", osmand_at, self.osmand_by_query, query=wire.OsmAndFields),
             row("POST", osmand_at, self.osmand, query=wire.OsmAndFields,
                 reads={FORM: wire.OsmAndFields, JSON: wire.TransistorBody}),
-            row("GET", owntracks_at, self.try_owntracks, answer=wire.Commands, refusing=lenient),
-            row("POST", owntracks_at, self.owntracks, answer=wire.Commands, refusing=lenient,
+            row("GET", owntracks_at, self.try_owntracks, answer=list[wire.Command], refusing=lenient),
+            row("POST", owntracks_at, self.owntracks, answer=list[wire.Command], refusing=lenient,
                 reads={JSON: wire.OwnTracksMessage}),
             row("GET", overland_at, self.try_overland, answer=wire.OverlandTaken, refusing=telling),
             row("POST", overland_at, self.overland, answer=wire.OverlandTaken, refusing=telling,
@@ -128,7 +128,7 @@ class AppRoutes:
 
     async def try_owntracks(self, _request: web.Request) -> web.Response:
         """Whether an address for OwnTracks is right."""
-        return reply(())
+        return reply([])
 
     async def owntracks(self, request: web.Request) -> web.Response:
         """One message of OwnTracks. What is no location is understood and set aside; the answer is always `[]`."""
@@ -138,7 +138,7 @@ class AppRoutes:
             return owntracks.read(body, self.clock.now(), secret)
 
         await self._take(request, "owntracks", read)
-        return reply(())
+        return reply([])
 
     async def try_overland(self, _request: web.Request) -> web.Response:
         """Whether an address for Overland is right; the app shows the name that it gets."""

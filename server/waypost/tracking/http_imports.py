@@ -14,8 +14,9 @@ from waypost.platform.bodies import BadEncoding
 from waypost.platform.routes import Route
 from waypost.platform.web import PRINCIPAL, path_id, raw_body, reply
 from waypost.tracking.domain import Report
-from waypost.tracking.imports import Imports
+from waypost.tracking.imports import Imported, Imports
 from waypost.tracking.track_files import TrackFileUnreadable, geojson_reports, gpx_reports
+from waypost.tracking.wire import Rejected
 from waypost.tracking.wire_imports import ImportOutcomes
 from waypost.trips.domain import TripNotFound
 
@@ -55,4 +56,16 @@ class ImportRoutes:
         if read is None:
             raise NoTrackFile
         imported = await self.imports.add(request[PRINCIPAL], trip_id, await raw_body(request), read)
-        return reply(ImportOutcomes.from_domain(imported))
+        return reply(outcomes(imported))
+
+
+def outcomes(imported: Imported) -> ImportOutcomes:
+    return ImportOutcomes(
+        points=imported.points,
+        accepted=imported.accepted,
+        duplicates=imported.duplicates,
+        flagged=imported.flagged,
+        without_time=imported.without_time,
+        reasons=dict(imported.reasons),
+        rejected=[Rejected(item.index, str(item.reason), item.detail) for item in imported.rejected],
+    )

@@ -131,8 +131,8 @@ async def _check(points: Iterator[Report]) -> None:
     """Read all of it once, so that a file that turns out to be none leaves nothing behind."""
     if next(points, None) is None:
         raise TrackFileUnreadable("There is no track point in the file.")
-    while deque(islice(points, POINTS_AT_A_TIME), maxlen=1):
-        await asyncio.sleep(0)
+    while deque(islice(points, POINTS_AT_A_TIME), maxlen=1):  # noqa: ASYNC110 - nothing is waited for
+        await asyncio.sleep(0)  # others on this loop want their turn
 
 
 def _moment(report: Report) -> datetime | None:

@@ -118,7 +118,8 @@ class Tracking:
         flagged = [fix for fix in stored if fix.flags & ~IMPORTED]
         duplicates = batch.repeats + len(batch.screened) + len(batch.refused) - len(batch.rejected) - len(stored)
         late = sum(fix.late for fix in stored)
-        self.quality.note(_noted(batch, flagged, duplicates, late))
+        if not batch.is_history:
+            self.quality.note(_noted(batch, flagged, duplicates, late))
         return Reported(
             accepted=len(stored),
             duplicates=duplicates,

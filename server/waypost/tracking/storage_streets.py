@@ -17,6 +17,8 @@ LAST_RECEIPT = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM fix_r
 NEWEST_TRANSACTION = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 OLDEST_TRANSACTION = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 
+SUM_UP = "SELECT waypost_sum_up_receipts()"
+
 BEGIN_PROGRESS = "INSERT INTO street_progress (org_id, receipt) VALUES ($1, 0) ON CONFLICT DO NOTHING"
 TAKE_PROGRESS = "SELECT receipt FROM street_progress WHERE org_id = $1 FOR UPDATE SKIP LOCKED"
 PROGRESS = "SELECT coalesce((SELECT receipt FROM street_progress WHERE org_id = $1), 0)"
@@ -72,6 +74,11 @@ async def newest_transaction(conn: Connection) -> int:
 async def oldest_transaction(conn: Connection) -> int:
     """Of those that run; all before it are over."""
     return int(await conn.fetchval(OLDEST_TRANSACTION))
+
+
+async def sum_up(conn: Connection) -> None:
+    """Bring the index by which new fixes are found up to date."""
+    await conn.execute(SUM_UP)
 
 
 async def progress(conn: Connection) -> int:

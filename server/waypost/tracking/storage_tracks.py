@@ -11,20 +11,20 @@ from asyncpg import Record
 from waypost.platform.database import Connection
 
 # A receiver does not learn how full the sender's phone is. Bounds instead of "IS NULL OR": those would read a deep page
-# from the track's beginning. raw_at only keeps the weeks away that the trip has nothing in. "< 1" is "= 0", of which the
-# planner would think that hardly any fix has it, and would read and sort them all for one page.
+# from the track's beginning. raw_at only keeps the weeks away that the trip has nothing in. "< 1" is "= 0", of which
+# the planner would think that hardly any fix has it, and would read and sort them all for one page.
 _TRACK = """
 SELECT recorded_at, received_at, receipt, latitude_e7, longitude_e7, accuracy_m, speed_mps, heading_deg, altitude_m,
-       CASE WHEN $9 THEN battery_pct END AS battery_pct, flags, late
+       CASE WHEN $6 THEN battery_pct END AS battery_pct, flags, late
   FROM fixes
  WHERE org_id = $1 AND trip_id = $2 AND raw_at >= $3 AND raw_at < $4 AND flags & $5 < 1
 """
 TRACK_FORWARDS = f"""
-{_TRACK} AND (recorded_at, receipt) > ($6, $7) AND recorded_at < $8
+{_TRACK} AND (recorded_at, receipt) > ($7, $8) AND recorded_at < $9
  ORDER BY recorded_at, receipt LIMIT $10
 """
 TRACK_BACKWARDS = f"""
-{_TRACK} AND (recorded_at, receipt) < ($6, $7) AND recorded_at >= $8
+{_TRACK} AND (recorded_at, receipt) < ($7, $8) AND recorded_at >= $9
  ORDER BY recorded_at DESC, receipt DESC LIMIT $10
 """
 IMPORTED_SPAN = "SELECT from_at, until_at FROM imported_spans WHERE org_id = $1 AND trip_id = $2"
@@ -59,7 +59,7 @@ async def read(conn: Connection, reach: Reach, limit: int) -> list[Record]:
     at, receipt = reach.after
     rows: list[Record] = await conn.fetch(
         TRACK_BACKWARDS if reach.backwards else TRACK_FORWARDS,
-        reach.org_id, reach.trip_id, reach.raw_from, reach.raw_until, reach.without, at, receipt, reach.end, reach.own,
+        reach.org_id, reach.trip_id, reach.raw_from, reach.raw_until, reach.without, reach.own, at, receipt, reach.end,
         limit,
     )  # fmt: skip
     return rows

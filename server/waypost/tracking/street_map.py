@@ -66,6 +66,9 @@ class StreetUpkeep:
     async def learn(self) -> int:
         """Count what was received since the last run; how many fixes that were. Each step is kept by itself."""
         up_to = await self._settled()
+        if up_to is not None:
+            async with self.database.transaction(SYSTEM) as conn:
+                await storage.sum_up(conn)
         learner, total, reach = Learner(), 0, FIXES_A_STEP
         while up_to is not None:
             async with self.database.transaction(SYSTEM) as conn:

@@ -35,10 +35,12 @@ class Telling:
                         continue
                     if before is None or fix.order > before:
                         news[work.device[0], fix.trip_id].append((fix, received_at))
+        known = {work.position_before for work in booked.works}
         for trip, changed in booked.withdrawn.items():
             best = booked.trips_reset.get(trip)
-            if trip not in news and best is not None:
-                news[trip] = [(best, instant_of_ms(best.recorded_ms))]
+            is_known = best is not None and best.order in known
+            if best is not None and not is_known and all(fix.order < best.order for fix, _ in news.get(trip, ())):
+                news[trip].append((best, instant_of_ms(best.recorded_ms)))
             if trip in news or changed.times:
                 self._tell_trip(trip, news.pop(trip, []), changed)
         for trip, fixes in news.items():

@@ -65,10 +65,10 @@ class TransistorBody(msgspec.Struct):
     location: Any = None
 
 
-class Commands(msgspec.Struct, array_like=True):
-    """What is asked of the app: nothing, so the array is empty."""
+class Command(msgspec.Struct, rename={"kind": "_type"}):
+    """What OwnTracks is asked to do. There is none yet: the array of them is empty."""
 
-    command: Any = None
+    kind: str
 
 
 class OverlandTaken(msgspec.Struct):

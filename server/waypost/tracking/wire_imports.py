@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from waypost.tracking import wire
-from waypost.tracking.imports import Imported
+from waypost.tracking.wire import Rejected
 
 
 class ImportOutcomes(msgspec.Struct, rename="camel"):
@@ -19,16 +18,4 @@ class ImportOutcomes(msgspec.Struct, rename="camel"):
     flagged: int
     without_time: int
     reasons: dict[str, int]
-    rejected: list[wire.Rejected]
-
-    @classmethod
-    def from_domain(cls, value: Imported) -> ImportOutcomes:
-        return cls(
-            points=value.points,
-            accepted=value.accepted,
-            duplicates=value.duplicates,
-            flagged=value.flagged,
-            without_time=value.without_time,
-            reasons=dict(value.reasons),
-            rejected=[wire.Rejected(item.index, str(item.reason), item.detail) for item in value.rejected],
-        )
+    rejected: list[Rejected]
