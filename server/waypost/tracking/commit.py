@@ -19,9 +19,9 @@ from waypost.kernel.errors import AppError
 from waypost.platform.database import SYSTEM, Database, DatabaseAway
 from waypost.platform.telemetry import log
 from waypost.tracking import booking, storage_ingest
-from waypost.tracking.booking import Batch, Booked
 from waypost.tracking.domain import moment
 from waypost.tracking.shares import WaitingRoom
+from waypost.tracking.work import Batch, Booked
 
 GROUP_FIXES = 4_000
 GROUP_BATCHES = 400

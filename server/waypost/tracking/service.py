@@ -14,13 +14,13 @@ from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import WATCHERS, Principal
 from waypost.platform.database import SYSTEM, Database
 from waypost.tracking import domain, storage
-from waypost.tracking.booking import Batch
 from waypost.tracking.commit import GroupCommit
 from waypost.tracking.domain import IMPORTED, Fix, Position, Reason, Rejected, Report, moment, ms_of
 from waypost.tracking.quality import Noted, Quality
 from waypost.tracking.reporter import Reporter
 from waypost.tracking.shares import DeviceShares
 from waypost.tracking.values import epoch_ms, number
+from waypost.tracking.work import Batch
 from waypost.trips import service as trips
 from waypost.trips.domain import Filter, Run, Status, Trip
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from waypost.platform.codec import instant_of_ms
 from waypost.realtime.service import Publisher, fleet_room, trip_room
 from waypost.tracking import wire
-from waypost.tracking.booking import Booked, TripKey, Withdrawn, Work
 from waypost.tracking.domain import Fix, moment, ms_of
+from waypost.tracking.work import Booked, TripKey, Withdrawn, Work
 
 
 @dataclass(frozen=True, slots=True)
