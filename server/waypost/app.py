@@ -34,10 +34,10 @@ from waypost.platform.telemetry import log
 from waypost.platform.web import authentication, problems
 from waypost.tracking.http import TrackingRoutes
 from waypost.tracking.http_apps import AppHeaderRoutes, AppRoutes
+from waypost.tracking.http_imports import ImportRoutes
 from waypost.tracking.http_quality import QualityRoutes
 from waypost.tracking.http_streets import StreetRoutes
 from waypost.tracking.http_tracks import TrackRoutes
-from waypost.tracking.http_imports import ImportRoutes
 from waypost.tracking.socket import TrackingEvents
 from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes

@@ -92,8 +92,8 @@ async def test_a_route_may_take_more_and_keeps_to_that(post: Post):
     [
         ("gzip", b"not gzip at all"),
         ("deflate", b"not deflate"),
-        ("gzip", gzip.compress(b"x" * 5000)[:-9]),
-        ("gzip", gzip.compress(b"x" * 5000)[:-1]),  # all is there but the last byte of its length
+        ("gzip", gzip.compress(b"x" * 5000, mtime=0)[:-9]),
+        ("gzip", gzip.compress(b"x" * 5000, mtime=0)[:-1]),  # all is there but the last byte of its length
         ("deflate", zlib.compress(b"x" * 5000)[:-1]),
         ("deflate", raw_deflate(b"x" * 5000)[:-1]),
         ("gzip", gzip.compress(b"x") + b"more"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -16,14 +16,11 @@ import pytest
 from tests.conftest import Api
 from tests.factories import Org, Phone, organisation
 from tests.integration.test_http_tracking import location, ping
-from tests.integration.test_sockets import trip_id
 from tests.servers import Servers
-from tests.tracks import At, now_ms, store
 from tests.waiting import listening, until
 from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.platform.database import SYSTEM
 from waypost.settings import Settings
-from waypost.tracking.clocks import EPOCH_2001_MS, GPS_ROLLOVER_MS
 from waypost.tracking.domain import Flag, Report, ms_of
 from waypost.tracking.service import Reported
 from waypost.tracking.shares import WaitingRoom
@@ -444,166 +441,3 @@ async def test_a_stop_waits_for_what_was_taken_in(environment: dict[str, str], s
         await until(lambda: len(stopping.tracking.commit.queue) == 6)
     assert accepted(await asyncio.gather(*tasks)) == [2] * 6
     assert [len(await fixes_of(services, phone)) for phone in phones] == [2] * 6
-
-
-# What is kept of a device is only a short cut
-
-DAMAGES = {
-    "nothing": "SELECT 1",
-    "no row": "DELETE FROM device_tracks",
-    "no state": "UPDATE device_tracks SET state = NULL",
-    "no state, no time": "UPDATE device_tracks SET state = NULL, newest_raw_ms = NULL",
-    "no positions": "DELETE FROM positions",
-    "neither": "WITH gone AS (DELETE FROM positions) DELETE FROM device_tracks",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-async def test_without_what_is_kept_of_a_device_its_next_batches_come_out_right(
-    api: Api, services: Services, org: Org, damage: str
-):
-    phone, staff = await org.phone(), api.as_(await org.token())
-    stream = str(uuid4())
-    before = [location(500, n=1), location(400, n=2), location(300, n=3, latitude=ELSEWHERE)]
-    assert (await ping(api, phone, *before, stream=stream))["accepted"] == 3
-
-    await run(services, DAMAGES[damage])
-    again = await ping(api, phone, *before, stream=stream)
-    assert (again["accepted"], again["duplicates"]) == (0, 3)
-    without_keys = await ping(api, phone, *({**each, "n": None} for each in before))
-    assert (without_keys["accepted"], without_keys["duplicates"]) == (0, 3)
-
-    await run(services, DAMAGES[damage])
-    late = await ping(api, phone, location(600, latitude=HOME))
-    assert (late["accepted"], late["flagged"]) == (1, [])
-    await run(services, DAMAGES[damage])
-    after = await ping(api, phone, location(200), location(100, mock=True))
-    assert (after["accepted"], after["late"]) == (2, 0)
-    assert [flags for _, flags in await fixes_of(services, phone)] == [0, 0, 0, Flag.SPEED_JUMP, 0, Flag.MOCK]
-    newest = (await staff("GET", "/api/v1/tracking/latest")).json["data"]
-    assert [position["latitude"] for position in newest] == [-17.8252]
-    await run(services, DAMAGES[damage])
-    assert (await ping(api, phone, location(50, latitude=HOME - 0.2)))["late"] == 0
-    assert (await ping(api, phone, location(40, latitude=HOME - 0.2)))["late"] == 0
-    newest = (await staff("GET", f"/api/v1/tracking/trips/{trip_id(phone)}/latest")).json
-    assert newest["latitude"] == HOME - 0.2
-
-
-async def test_what_another_program_stored_without_the_devices_turn_is_a_duplicate(services: Services, org: Org):
-    """A node of the release before, during an upgrade; a restore; an operator by hand."""
-    phone = await org.phone()
-    report = services.tracking.report
-    await report(phone.principal, reports(60))
-    at = now_ms() - timedelta(seconds=10)
-    await store(services, phone, [At(at, HOME, 31.05)])
-    again = await report(phone.principal, [Report(0, HOME, 31.05, ms_of(at)), *reports(5)])
-    assert (again.accepted, again.duplicates) == (1, 1)
-    assert len(await fixes_of(services, phone)) == 3
-
-
-async def test_a_fix_from_before_a_long_silence_does_not_read_all_that_came_since(services: Services, org: Org):
-    phone = await org.phone(running=False)
-    begin = now_ms() - timedelta(days=20)
-    many = [At(begin + timedelta(seconds=n * 60), HOME + n / 1e6, 31.05) for n in range(20_000)]
-    await store(services, phone, many)
-    report = services.tracking.report
-    await report(phone.principal, reports(60))
-    before = await read_of_fixes(services)
-    assert accepted([await report(phone.principal, reports(86_400 * 40))]) == [1]
-    assert await read_of_fixes(services) - before < 2000
-
-
-async def read_of_fixes(services: Services) -> int:
-    """How many rows of fixes were read so far, by everybody, once every connection has said so."""
-    async with services.database.transaction(SYSTEM) as conn:
-        await conn.execute("SELECT pg_stat_force_next_flush()")
-    query = "SELECT sum(idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname ~ '^fixes_2'"
-    ((found,),) = await fetch(services, query)
-    return int(found or 0)
-
-
-# Clocks
-
-
-async def stored_times(services: Services, phone: Phone) -> list[tuple[datetime, datetime, int, int | None]]:
-    query = "SELECT raw_at, recorded_at, flags, raw_ms FROM fixes WHERE device_id = $1 ORDER BY receipt"
-    return [(row[0], row[1], row[2], row[3]) for row in await fetch(services, query, phone.device_id)]
-
-
-def apart_s(one: datetime, other: datetime) -> float:
-    return abs((one - other).total_seconds())
-
-
-async def test_a_clock_an_hour_ahead_is_corrected_at_once_and_its_own_time_kept(api: Api, services: Services, org: Org):
-    phone = await org.phone()
-    for n in range(2):
-        wrong_now = datetime.now(UTC) + timedelta(hours=1)
-        at = wrong_now - timedelta(seconds=30 - n)
-        answer = await ping(api, phone, location(timestamp=at.isoformat()), sentAt=wrong_now.isoformat())
-        assert answer["flagged"] == [{"index": 0, "flags": ["clock_skew"]}]
-        raw_at, recorded_at, flags, raw_ms = (await stored_times(services, phone))[n]
-        assert (flags, raw_ms) == (Flag.CLOCK_SKEW, None)
-        assert apart_s(raw_at, at) < 0.002
-        assert apart_s(recorded_at, at - timedelta(hours=1)) < 5
-        assert answer["latest"]["recordedAt"][:20] == recorded_at.isoformat()[:20].replace("+", ".")
-    again = await ping(
-        api, phone, location(timestamp=at.isoformat()), sentAt=(wrong_now + timedelta(seconds=3)).isoformat()
-    )
-    assert (again["accepted"], again["duplicates"]) == (0, 1)
-
-
-async def test_a_clock_ahead_without_a_time_of_sending_is_the_future(api: Api, org: Org):
-    phone = await org.phone()
-    answer = await ping(api, phone, location(-HOUR))
-    assert [each["reason"] for each in answer["rejected"]] == ["future"]
-
-
-async def test_a_clock_behind_is_corrected_when_three_sendings_agree(api: Api, services: Services, org: Org):
-    phone, stream = await org.phone(), str(uuid4())
-    for n in range(4):
-        wrong_now = datetime.now(UTC) - timedelta(hours=1)
-        sent = location(timestamp=(wrong_now - timedelta(seconds=30 - n)).isoformat(), n=n)
-        await ping(api, phone, sent, sentAt=ms_of(wrong_now), stream=stream)
-    rows = await stored_times(services, phone)
-    assert [flags for _, _, flags, _ in rows] == [0, 0, Flag.CLOCK_SKEW, Flag.CLOCK_SKEW]
-    for raw_at, recorded_at, flags, _ in rows:
-        offset_s = (recorded_at - raw_at).total_seconds()
-        assert abs(offset_s - (HOUR if flags else 0)) < 5
-    other = await ping(
-        api, phone, location(HOUR + 10), sentAt=ms_of(datetime.now(UTC) - timedelta(hours=1)), stream=str(uuid4())
-    )
-    assert other["flagged"] == []  # another stream, another clock
-
-
-async def test_an_age_tells_the_clock_as_a_time_of_sending_does(api: Api, services: Services, org: Org):
-    phone = await org.phone()
-    at = datetime.now(UTC) + timedelta(hours=1, seconds=-20)
-    answer = await ping(api, phone, location(timestamp=at.isoformat(), age=20_000))
-    assert answer["flagged"] == [{"index": 0, "flags": ["clock_skew"]}]
-    ((_, recorded_at, _, _),) = await stored_times(services, phone)
-    assert apart_s(recorded_at, datetime.now(UTC) - timedelta(seconds=20)) < 5
-
-
-async def test_a_request_that_was_kept_for_hours_is_not_taken_for_a_slow_clock(api: Api, services: Services, org: Org):
-    phone, now = await org.phone(), datetime.now(UTC)
-    for hours_ago in (9, 6, 3):  # sent again as it was; the network was away
-        sent_at = now - timedelta(hours=hours_ago)
-        await ping(api, phone, location(hours_ago * HOUR + 5), sentAt=sent_at.isoformat())
-    assert {flags for _, _, flags, _ in await stored_times(services, phone)} == {0}
-
-
-async def test_times_that_a_constant_repairs_are_stored_repaired_with_what_was_said(
-    api: Api, services: Services, org: Org
-):
-    phone = await org.phone()
-    now = ms_of(datetime.now(UTC))
-    meant = [now - 1000 * seconds for seconds in (50, 40, 30, 20, 10)]
-    said = [meant[0] - GPS_ROLLOVER_MS, meant[1] - EPOCH_2001_MS, meant[2] // 1000, meant[3] * 1000, meant[4]]
-    sent = [location(timestamp=at) for at in said]
-    answer = await ping(api, phone, *sent)
-    assert answer["flagged"] == [{"index": n, "flags": ["clock_skew"]} for n in range(4)]
-    rows = await stored_times(services, phone)
-    expected = [meant[0], meant[1], meant[2] // 1000 * 1000, meant[3], meant[4]]
-    assert sorted(ms_of(recorded_at) for _, recorded_at, _, _ in rows) == expected
-    assert {raw_ms for *_, raw_ms in rows} == {*said[:4], None}
-    assert (await ping(api, phone, *sent))["duplicates"] == 5

@@ -247,7 +247,8 @@ DRIVES = {
         [[0], [2], [1], [3], [4]],
     ),
     "a mock first of all": (
-        drive((0, 0), (10, FAR_E7), (20, 0)) + drive((3600, 0), flags=MOCKED) + drive((3700, 50)), [[3], [0], [1], [2], [4]],
+        drive((0, 0), (10, FAR_E7), (20, 0)) + drive((3600, 0), flags=MOCKED) + drive((3700, 50)),
+        [[3], [0], [1], [2], [4]],
     ),
     "hours apart, all of them late, nothing else for weeks": (
         [Drawn(0, 0, 0), Drawn(7 * HOUR, 0, EDGE_E7), Drawn(14 * HOUR, 0, 0), Drawn(30 * DAY, 0, 0)],

@@ -248,6 +248,21 @@ async def test_a_verdict_that_makes_another_fix_the_newest_is_told_to_the_trips_
         assert of_trip(socket, phone)[-1]["locations"][-1]["latitude"] == ELSEWHERE
 
 
+async def test_a_clock_that_was_set_right_takes_no_position_back_as_a_verdict_changes(api: Api, org: Org):
+    """The fixes from before are the newest by the phone's own clock; by ours they are not."""
+    phone, staff = await org.phone(), api.as_(await org.token())
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    wrong = [(ahead - timedelta(seconds=200 - n)).isoformat() for n in range(110)]
+    answer = await ping(api, phone, *(location(timestamp=at, latitude=HOME) for at in wrong), sentAt=ahead.isoformat())
+    assert len(answer["flagged"]) == 110
+    for seconds, latitude in ((60, HOME), (50, ELSEWHERE), (40, NEAR)):
+        now = datetime.now(UTC).isoformat()
+        answer = await ping(api, phone, location(seconds, latitude=latitude), sentAt=now)
+        assert (answer["accepted"], answer["late"]) == (1, 0)
+    assert (await latest(staff, phone))["latitude"] == NEAR
+    assert (await latest_of_trip(staff, phone))["latitude"] == NEAR
+
+
 async def test_history_that_staff_bring_becomes_no_position_and_is_told_to_nobody(
     api: Api, org: Org, services: Services
 ):

@@ -214,7 +214,7 @@ async def test_a_mebibyte_is_read_and_one_byte_more_is_refused(
         (b"\xc1", MSGPACK, 400, "not-msgpack"),
         (b"{}", MSGPACK, 422, "invalid"),
         (b"\x80", JSON, 400, "not-json"),
-        (gzip.compress(b'{"locations": [{}]}')[:-1], JSON | {"Content-Encoding": "gzip"}, 400, "bad-encoding"),
+        (gzip.compress(b'{"locations": [{}]}', mtime=0)[:-1], JSON | {"Content-Encoding": "gzip"}, 400, "bad-encoding"),
         (msgpack.packb({"v": 1, "t": [1, 2], "la": [1]}), MSGPACK, 422, "invalid"),
         (msgpack.packb({"v": 9, "t": [1]}), MSGPACK | {"Accept": "application/msgpack"}, 422, "invalid"),
     ],

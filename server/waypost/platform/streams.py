@@ -32,7 +32,7 @@ async def stream(
     except ConnectionResetError:
         raise
     except Exception as error:
-        log.warning("stream_broken", reason=type(error).__name__)
+        log.warning("download_broken", reason=type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the answer broke off") from error

@@ -36,12 +36,14 @@ async def book(conn: Connection, batches: Sequence[Batch]) -> Booked:
         _see_positions(work)
     changes = [(work.device, fix, flags) for work in works for fix, flags in work.changed]
     withdrawn = await _change_flags(conn, works, changes) if changes else {}
-    if withdrawn:
-        await storage.lock_trip_positions(conn, withdrawn)
+    trip_moves = _trip_moves(works)
+    if withdrawn:  # with those that move, in one order: no deadlock
+        moving = {(org_id, fix.trip_id) for (org_id, _), fix, _ in trip_moves if fix.trip_id is not None}
+        await storage.lock_trip_positions(conn, withdrawn.keys() | moving)
     encoded = [rows.encode(*work.device, batch.received_ms, batch.stored) for work in works for batch in work.batches]
     if any(encoded):
         await storage.add_fixes(conn, encoded)
-    trips_moved, vehicles = await storage.settle(conn, _trails(works), _moves(works), _trip_moves(works))
+    trips_moved, vehicles = await storage.settle(conn, _trails(works), _moves(works), trip_moves)
     trips_reset = await _reset(conn, works, withdrawn)
     if refused := _rejections(batches):
         await rejections.add(conn, refused)

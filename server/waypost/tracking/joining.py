@@ -96,8 +96,9 @@ async def _windows(conn: Connection, work: Work, fixes: Sequence[Fix]) -> list[W
     if not work.is_known and newest is not None and newest > clusters[-1][1]:
         clusters.append((newest, newest, []))
     windows: list[Window] = []
-    tail = work.trail.tail if work.is_known else []
-    end = tail[-1].raw_ms if tail else newest  # the newest that could be a neighbour
+    end = newest  # that could be a neighbour
+    if work.is_known:
+        end = work.trail.tail[-1].raw_ms if work.trail.tail else None
     last_before = 0
     for first_ms, last_ms, late in clusters:
         found = Window(*await storage.window(conn, work.device, first_ms, last_ms), late)

@@ -123,13 +123,19 @@ SELECT NULL, i.vehicle_id, coalesce(k.name, v.name),
   LEFT JOIN trucks k ON k.org_id = i.org_id AND k.id = i.vehicle_id
   LEFT JOIN devices v ON v.org_id = i.org_id AND v.id = i.device_id
 """  # noqa: S608
-# After a verdict has changed: the newest of those that are good by now, be it older than the one before.
+# After a verdict has changed: the newest of those that are good by now, be it older than the one before. The present
+# one is asked apart: after a clock that was ahead has been set right, it is not among the last by the device's time.
 _GOOD = f"SELECT org_id, device_id, vehicle_id, trip_id, driver_id, {_VALUES} FROM fixes"  # noqa: S608
 _NEWEST_FIRST = "ORDER BY recorded_at DESC, raw_at DESC, latitude_e7 DESC, longitude_e7 DESC LIMIT 1"
 RESET_POSITION = f"""
 WITH lately AS (
     {_GOOD} WHERE org_id = $1 AND device_id = $2 AND flags & $3 = 0 ORDER BY raw_at DESC LIMIT 100
-), best AS (SELECT * FROM lately {_NEWEST_FIRST}), gone AS (
+), present AS (
+    {_GOOD} WHERE org_id = $1 AND device_id = $2 AND flags & $3 = 0 AND (raw_at, latitude_e7, longitude_e7)
+         = (SELECT raw_at, latitude_e7, longitude_e7 FROM positions WHERE org_id = $1 AND device_id = $2)
+), best AS (
+    SELECT * FROM (SELECT * FROM lately UNION ALL SELECT * FROM present) AS both_of_them {_NEWEST_FIRST}
+), gone AS (
     DELETE FROM positions WHERE org_id = $1 AND device_id = $2 AND NOT EXISTS (SELECT FROM best)
 )
 INSERT INTO positions AS p ({_COLUMNS}) SELECT * FROM best
