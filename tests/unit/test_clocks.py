@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.clock import NOON
-from waypost.tracking.clocks import DAY_MS, repaired, steady_offset_ms, with_sample
+from waypost.tracking.clocks import DAY_MS, is_told_by, repaired, steady_offset_ms, with_sample
 from waypost.tracking.domain import ms_of
 
 NOW = ms_of(NOON)
@@ -15,6 +15,7 @@ WEEK = 7 * DAY_MS
 ROLLOVER = 1024 * WEEK
 SINCE_2001 = 978_307_200_000
 HOUR = 3_600_000
+NOW_MS = ms_of(NOON)
 
 # How a true time is told wrongly, and to how many ms the truth can be told from it.
 SLIPS = {
@@ -56,8 +57,8 @@ def test_a_clock_within_ten_seconds_is_right():
 def test_a_clock_behind_is_believed_when_three_samples_agree():
     assert steady_offset_ms([HOUR]) == 0
     assert steady_offset_ms([HOUR, HOUR]) == 0
-    assert steady_offset_ms([HOUR, HOUR, HOUR + 10_000]) == HOUR
-    assert steady_offset_ms([HOUR, HOUR, HOUR + 10_001]) == 0
+    assert steady_offset_ms([HOUR, HOUR, HOUR + 1_500]) == HOUR
+    assert steady_offset_ms([HOUR, HOUR, HOUR + 1_501]) == 0
     assert steady_offset_ms([0, HOUR, HOUR, HOUR]) == HOUR
 
 
@@ -65,6 +66,18 @@ def test_a_request_that_was_kept_and_sent_again_moves_nothing():
     kept_for_an_hour = HOUR + 200
     assert steady_offset_ms([150, kept_for_an_hour, 180]) == 0
     assert steady_offset_ms([HOUR, HOUR, HOUR, HOUR * 2]) == 0
+
+
+def test_bodies_that_were_kept_and_are_all_sent_at_once_move_nothing():
+    assert steady_offset_ms([HOUR + 8_000, HOUR + 4_000, HOUR]) == 0
+
+
+def test_a_clock_is_told_only_by_fixes_that_it_has_timed():
+    assert is_told_by(NOW_MS - HOUR, NOW_MS - HOUR - 1_000, NOW_MS)
+    assert is_told_by(NOW_MS + HOUR, NOW_MS + HOUR - 1_000, NOW_MS)
+    assert not is_told_by(NOW_MS + HOUR, NOW_MS - 1_000, NOW_MS), "the receiver's time is right, the phone's is not"
+    assert not is_told_by(NOW_MS - HOUR, NOW_MS - 1_000, NOW_MS)
+    assert not is_told_by(NOW_MS - HOUR, NOW_MS - HOUR - 600_001, NOW_MS), "an old backlog tells no clock"
 
 
 def test_a_clock_ahead_is_believed_at_once():
@@ -80,11 +93,11 @@ def test_three_like_offsets_are_the_offset_itself(offset: int):
     assert steady_offset_ms([offset] * 3) == expected
 
 
-def test_of_a_streams_samples_the_last_five_count_and_none_beyond_seven_days():
+def test_of_a_streams_samples_the_last_three_count_and_none_beyond_seven_days():
     samples: list[int] = []
     for offset in range(8):
         samples = with_sample(samples, offset)
-    assert samples == [3, 4, 5, 6, 7]
+    assert samples == [5, 6, 7]
     assert with_sample(samples, WEEK)[-1] == WEEK
     assert with_sample(samples, -WEEK)[-1] == -WEEK
     assert with_sample(samples, WEEK + 1) == with_sample(samples, -WEEK - 1) == samples

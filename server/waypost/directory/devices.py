@@ -43,13 +43,14 @@ class Devices:
             return await self._look_up(hashed)
 
     async def _look_up(self, hashed: bytes) -> Principal:
+        asked_at = self.clock.monotonic()
         async with self.database.transaction(SYSTEM) as conn:
             principal = await storage.principal_by_token(conn, hashed, self.clock.now())
         if principal is None or principal.device_id is None:
             self.remembered.known.pop(hashed, None)
             self.guesses.note(hashed)
             raise TokenInvalid
-        self.remembered.keep(hashed, principal)
+        self.remembered.keep(hashed, principal, asked_at)
         self.seen.add((principal.org_id, principal.device_id))
         return principal
 

@@ -41,8 +41,10 @@ class Remembered(Generic[K]):
         found.is_used = True
         return found.principal
 
-    def keep(self, key: K, principal: Principal) -> None:
-        self.known[key] = Entry(principal, self.clock.monotonic() + REMEMBER_S)
+    def keep(self, key: K, principal: Principal, asked_at: float | None = None) -> None:
+        """``asked_at``: when who knows was asked, monotonic; now, if nobody says."""
+        since = self.clock.monotonic() if asked_at is None else asked_at
+        self.known[key] = Entry(principal, since + REMEMBER_S)
         self.known.move_to_end(key)
         while len(self.known) > REMEMBER_AT_MOST:
             self.known.popitem(last=False)

@@ -313,6 +313,11 @@ async def open_database(url: str, system_url: str | None = None, size: PoolSize 
     return Database(pool, await _open_pool(system_url, size) if system_url else pool, size.wait_s)
 
 
+# A transaction whose client is gone without a word holds its locks until somebody notices. A pooler has settings of its
+# own, and takes none of these.
+ABANDONED = {"idle_in_transaction_session_timeout": "15000"}
+
+
 async def _open_pool(url: str, size: PoolSize) -> Pool:
     try:
         return await asyncpg.create_pool(
@@ -322,7 +327,7 @@ async def _open_pool(url: str, size: PoolSize) -> Pool:
             command_timeout=COMMAND_TIMEOUT_S,
             timeout=CONNECT_TIMEOUT_S,
             reset=_keep,
-            server_settings={"application_name": "waypost"},
+            server_settings={"application_name": "waypost", **({} if size.pooler else ABANDONED)},
             statement_cache_size=0 if size.pooler else 100,
         )
     except (*AWAY, ValueError, asyncpg.PostgresError, asyncpg.ClientConfigurationError) as error:

@@ -20,6 +20,7 @@ from waypost.tracking.work import Batch, Booked, TripKey, Withdrawn, Work
 async def book(conn: Connection, batches: Sequence[Batch]) -> Booked:
     """Store what is new of these batches, in the caller's transaction (the system scope).
 
+    Those of devices that another transaction is busy with are left for later: nothing waits here with locks held.
     A batch that names a trip which is not its driver's gets its ``error`` and stores nothing; any other failure is the
     whole transaction's.
     """
@@ -45,19 +46,20 @@ async def book(conn: Connection, batches: Sequence[Batch]) -> Booked:
         await storage.add_fixes(conn, encoded)
     trips_moved, vehicles = await storage.settle(conn, _trails(works), _moves(works), trip_moves)
     trips_reset = await _reset(conn, works, withdrawn)
-    if refused := _rejections(batches):
+    if refused := _rejections([batch for work in works for batch in work.batches]):
         await rejections.add(conn, refused)
     return Booked(works, trips_moved, trips_reset, withdrawn, vehicles)
 
 
 async def _take_turns(conn: Connection, batches: Sequence[Batch]) -> list[Work]:
+    """Of the devices whose turn it is; a device that somebody else is busy with is left out."""
     by_device: dict[Device, list[Batch]] = {}
     for batch in batches:
         by_device.setdefault(batch.device, []).append(batch)
     tracks = await storage.lock_tracks(conn, list(by_device))
     works = []
-    for device, own in by_device.items():
-        newest_raw_ms, kept = tracks[device]
+    for device, (newest_raw_ms, kept) in tracks.items():
+        own = by_device[device]
         is_known = kept is not None and not any(batch.is_distrusted for batch in own)
         work = Work(device, own, newest_raw_ms, kept or Trail(), is_known=is_known)
         work.position_before = work.trail.position
@@ -67,12 +69,14 @@ async def _take_turns(conn: Connection, batches: Sequence[Batch]) -> list[Work]:
 
 def _set_times(batch: Batch, of_device: Trail) -> None:
     """The time that counts of each fix, by how the stream's clock goes."""
-    offset_ms = 0
-    if batch.sent_ms is not None:
+    samples: Sequence[int] = of_device.clocks.get(batch.stream, ())
+    if batch.sent_ms is not None and batch.fixes:
         batch.offset_ms = batch.received_ms - batch.sent_ms
-        samples = clocks.with_sample(of_device.clocks.get(batch.stream, ()), batch.offset_ms)
-        offset_ms = clocks.steady_offset_ms(samples)
-        of_device.note_clock(batch.stream, samples)
+        newest_ms = max(fix.raw_ms for fix in batch.fixes)
+        if clocks.is_told_by(batch.sent_ms, newest_ms, batch.received_ms):
+            samples = clocks.with_sample(samples, batch.offset_ms)
+            of_device.note_clock(batch.stream, list(samples))
+    offset_ms = clocks.steady_offset_ms(samples) if batch.sent_ms is not None else 0
     batch.fixes, rejected = domain.timed(batch.fixes, batch.received_ms, offset_ms, batch.limits)
     batch.rejected += rejected
 
@@ -178,11 +182,16 @@ def _trails(works: Iterable[Work]) -> list[storage.Kept]:
 
 
 def _rejections(batches: Iterable[Batch]) -> list[Rejection]:
-    return [
-        Rejection(
-            *batch.device, moment(batch.received_ms), batch.source, str(one.reason), one.detail,
-            batch.records(one.index),
-        )
-        for batch in batches
-        for one in batch.rejected
-    ]  # fmt: skip
+    """With the text of those that will be kept; of the others only the number is."""
+    found: list[Rejection] = []
+    for batch in batches:
+        if batch.is_history:  # the import's own answer names them
+            continue
+        received_at = moment(batch.received_ms)
+        reasons: set[str] = set()
+        for place, one in enumerate(batch.rejected):
+            is_kept = place < rejections.MAX_A_BATCH or one.reason not in reasons
+            reasons.add(one.reason)
+            record = batch.records(one.index) if is_kept else b""
+            found.append(Rejection(*batch.device, received_at, batch.source, str(one.reason), one.detail, record))
+    return found

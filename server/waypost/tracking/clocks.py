@@ -16,7 +16,8 @@ SECOND_MS = 1000
 
 SKEW_MS = 10_000  # a smaller offset is the network's
 STEADY_SAMPLES = 3
-KEPT_SAMPLES = 5
+JITTER_MS = 1500  # of the network, between samples that agree
+FRESH_MS = 600_000  # so long before sending a batch's newest fix was taken, if it is to tell the clock
 LONGEST_OFFSET_MS = NEAR_MS
 
 
@@ -38,22 +39,31 @@ def repaired(raw_ms: int, now_ms: int) -> int | None:
     return None
 
 
+def is_told_by(sent_ms: int, newest_ms: int, received_ms: int) -> bool:
+    """Does a batch's newest time come from the clock that told when it was sent?
+
+    A phone whose own clock is wrong may still take the times of its fixes from its GNSS receiver: then they are right.
+    """
+    since_ms = abs(sent_ms - newest_ms)
+    return since_ms <= FRESH_MS and since_ms <= abs(received_ms - newest_ms)
+
+
 def with_sample(samples: Sequence[int], offset_ms: int) -> list[int]:
     """A stream's last offsets (ours minus the phone's), the newest last."""
-    return [*samples[1 - KEPT_SAMPLES :], offset_ms] if abs(offset_ms) <= LONGEST_OFFSET_MS else list(samples)
+    return [*samples[1 - STEADY_SAMPLES :], offset_ms] if abs(offset_ms) <= LONGEST_OFFSET_MS else list(samples)
 
 
 def steady_offset_ms(samples: Sequence[int]) -> int:
     """By how much a stream's times are to be corrected; 0: its clock is right, or nobody can say.
 
-    Three offsets in a row that agree within 10 s are steady. Only a clock that is ahead is believed at once: a time of
-    sending beyond our own cannot come from a request that was kept and sent again, one behind us can.
+    Three offsets in a row that hardly differ are steady: those of bodies that were kept and are all sent at once differ
+    by the time between them. Only a clock that is ahead is believed at once, since no kept body was sent in the future.
     """
     last = samples[-STEADY_SAMPLES:]
-    if len(last) == STEADY_SAMPLES and max(last) - min(last) <= SKEW_MS:
+    if len(last) == STEADY_SAMPLES and max(last) - min(last) <= JITTER_MS:
         offset_ms = median_low(last)
-    elif last and last[-1] < 0:
-        offset_ms = last[-1]
+    elif samples and samples[-1] < 0:
+        offset_ms = samples[-1]
     else:
         return 0
     return offset_ms if abs(offset_ms) > SKEW_MS else 0

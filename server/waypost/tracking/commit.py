@@ -29,6 +29,7 @@ COMMITTERS = 2
 PLACES = 50_000  # for fixes that wait: about 25 MB
 COMMIT_TIMEOUT_S = 8.0  # phones send again after 10
 TRIES = 4
+BUSY_S = 0.02  # then it is asked again whether a device's turn is free
 
 
 @dataclass(slots=True, eq=False)
@@ -107,7 +108,7 @@ class GroupCommit:
         return group
 
     async def _commit(self, group: Sequence[Waiting]) -> None:
-        """All together; if one spoils it, each apart, so that it spoils nothing for the others."""
+        """All together; if one spoils it, in halves, so that it spoils nothing for the others."""
         give_up = asyncio.get_running_loop().call_later(COMMIT_TIMEOUT_S, _fail, group, DatabaseAway())
         try:
             booked = await self._store([waiting.batch for waiting in group])
@@ -119,22 +120,36 @@ class GroupCommit:
                 _fail(group, error)
                 return
             log.warning("group_commit_apart", batches=len(group), reason=type(error).__name__)
-            for waiting in group:
-                await self._commit([waiting])
-            return
         except BaseException:
             for waiting in group:
                 waiting.done.cancel()
             raise
+        else:
+            await self._answer(group, booked)
+            return
         finally:
             give_up.cancel()
+        middle = len(group) // 2
+        for half in (group[:middle], group[middle:]):
+            if wanted := [waiting for waiting in half if not waiting.done.done()]:
+                await self._commit(wanted)
+
+    async def _answer(self, group: Sequence[Waiting], booked: Booked) -> None:
+        """Tell who waits, then the rooms. A device that somebody else was busy with comes first in the next group."""
+        taken = {work.device for work in booked.works}
+        later = []
         for waiting in group:
-            if not waiting.done.done():
+            if waiting.batch.device not in taken:
+                later.append(waiting)
+            elif not waiting.done.done():
                 waiting.done.set_result(None)
+        self.queue.extendleft(reversed(later))
         try:
             self.told(booked)
         except Exception:  # noqa: BLE001 - it is committed and acknowledged: an event only tells of it
             log.exception("telling_failed")
+        if len(later) == len(group):
+            await asyncio.sleep(BUSY_S)
 
     async def _store(self, batches: Sequence[Batch]) -> Booked:
         """A week without a partition (an old backlog, or the worker was away) is made, and all tried again; so is what
@@ -146,6 +161,10 @@ class GroupCommit:
             except asyncpg.UniqueViolationError:
                 for batch in batches:
                     batch.is_distrusted = True
+                continue
+            except DatabaseAway as error:
+                if not isinstance(error.__cause__, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+                    raise
                 continue
             except asyncpg.CheckViolationError:
                 pass
@@ -165,8 +184,16 @@ class GroupCommit:
 def _fail(group: Sequence[Waiting], error: Exception) -> None:
     for waiting in group:
         if not waiting.done.done():
-            waiting.done.set_exception(copy(error))
+            waiting.done.set_exception(_own(error))
+
+
+def _own(error: Exception) -> Exception:
+    """An exception is one caller's: each adds to its traceback."""
+    try:
+        return copy(error)
+    except TypeError:  # made with arguments that it does not keep
+        return error
 
 
 def _size(batch: Batch) -> int:
-    return len(batch.screened) + 1
+    return len(batch.screened) + len(batch.refused) + 1

@@ -49,9 +49,10 @@ class Flag(IntFlag):
 
 
 DOUBTFUL = Flag.SPEED_JUMP | Flag.POOR_ACCURACY | Flag.DRIFT | Flag.MOCK
-UNFIT = int(Flag.POOR_ACCURACY | Flag.MOCK)  # doubtful by itself, whatever its neighbours
 # A bit beside the flags, which no answer shows: brought by an import, so history for ever.
 IMPORTED = 32
+BY_ITSELF = int(Flag.POOR_ACCURACY | Flag.MOCK)  # doubtful whatever its neighbours
+UNFIT = BY_ITSELF | IMPORTED  # to be a neighbour by which others are judged
 NEVER_LIVE = int(DOUBTFUL) | IMPORTED
 _DOUBTFUL, _POOR_ACCURACY, _MOCK, _CLOCK_SKEW = map(int, (DOUBTFUL, Flag.POOR_ACCURACY, Flag.MOCK, Flag.CLOCK_SKEW))
 

@@ -9,11 +9,11 @@ from typing import TypeAlias
 from waypost.platform.database import Connection
 from waypost.tracking import storage_ingest as storage
 from waypost.tracking import trail
-from waypost.tracking.domain import Fix
+from waypost.tracking.domain import IMPORTED, UNFIT, Fix
 from waypost.tracking.judgement import NEIGHBOUR_MS
 from waypost.tracking.work import Work
 
-WINDOW_GAP_MS = 6 * 3_600_000  # late fixes further apart than this are judged each with its own surroundings
+WINDOW_GAP_MS = 1_800_000  # late fixes further apart than this are judged each with its own surroundings
 Place: TypeAlias = tuple[int, int, int]
 
 
@@ -51,6 +51,7 @@ async def judge(conn: Connection, work: Work) -> None:
     newest = work.newest_raw_ms
     max_mps = work.batches[0].limits.max_speed_mps
     is_newer = newest is None or fixes[0].raw_ms > newest
+    is_newer = is_newer and not any(batch.is_history for batch in work.batches)
     if not (is_newer and (work.is_known or newest is None) and trail.extend(work.trail, fixes, max_mps)):
         known = await _join_stored(conn, work, fixes, max_mps)
         for batch in work.batches:
@@ -78,6 +79,7 @@ async def _join_stored(conn: Connection, work: Work, fixes: Sequence[Fix], max_m
                 reaches=window.reaches,
             )
             work.changed += changed
+            trail.judge_imported(stored, [fix for fix in fresh if fix.flags & IMPORTED], max_mps)
     return known
 
 
@@ -87,20 +89,21 @@ async def _windows(conn: Connection, work: Work, fixes: Sequence[Fix]) -> list[W
     Of a device whose trail is not known the newest that is stored is read too, so that it is known from now on.
     """
     newest = work.newest_raw_ms
-    clusters: list[tuple[int, int, list[Fix]]] = []
+    clusters: list[list[Fix]] = []
     for fix in fixes:
-        if clusters and fix.raw_ms - clusters[-1][1] <= WINDOW_GAP_MS:
-            clusters[-1] = (clusters[-1][0], fix.raw_ms, [*clusters[-1][2], fix])
+        if clusters and fix.raw_ms - clusters[-1][-1].raw_ms <= WINDOW_GAP_MS:
+            clusters[-1].append(fix)
         else:
-            clusters.append((fix.raw_ms, fix.raw_ms, [fix]))
-    if not work.is_known and newest is not None and newest > clusters[-1][1]:
-        clusters.append((newest, newest, []))
+            clusters.append([fix])
+    spans = [(cluster[0].raw_ms, cluster[-1].raw_ms, cluster) for cluster in clusters]
+    if not work.is_known and newest is not None and newest > fixes[-1].raw_ms:
+        spans.append((newest, newest, []))
     windows: list[Window] = []
-    end = newest  # that could be a neighbour
-    if work.is_known:
-        end = work.trail.tail[-1].raw_ms if work.trail.tail else None
+    # The newest that is, or may be, fit to be a neighbour: in its window the trail ends.
+    stored_fit = [fix.raw_ms for fix in work.trail.tail[-1:]] if work.is_known else [newest or 0]
+    end = max([*stored_fit, *(fix.raw_ms for fix in fixes if not fix.flags & UNFIT)], default=0)
     last_before = 0
-    for first_ms, last_ms, late in clusters:
+    for first_ms, last_ms, late in spans:
         found = Window(*await storage.window(conn, work.device, first_ms, last_ms), late)
         before = windows[-1] if windows else None
         # With too few stored between them to fill either's surroundings, two clusters are neighbours of each other.
@@ -114,6 +117,6 @@ async def _windows(conn: Connection, work: Work, fixes: Sequence[Fix]) -> list[W
                 found.ends,
                 [*before.late, *late],
             )
-        windows.append(replace(found, reaches=end is None or end <= found.to_ms))
+        windows.append(replace(found, reaches=found.from_ms <= end <= found.to_ms))
         last_before = last_ms
     return windows

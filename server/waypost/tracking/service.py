@@ -171,12 +171,12 @@ class Tracking:
 
 
 def _sent_ms(sent_at: object, reports: Sequence[Report]) -> int | None:
-    """When the device sent a batch, by its own clock: it says so, or how old its newest fix was by then."""
+    """When the device sent a batch, by its own clock: it says so, or how old a fix was by then."""
     if sent_at is not None:
         return epoch_ms(sent_at)
     for report in reports:
-        age_ms, at_ms = number(report.age_ms), epoch_ms(report.timestamp)
-        if age_ms is not None and age_ms >= 0 and at_ms is not None:
+        age_ms = number(report.age_ms)
+        if age_ms is not None and age_ms >= 0 and (at_ms := epoch_ms(report.timestamp)) is not None:
             return at_ms + int(age_ms)
     return None
 

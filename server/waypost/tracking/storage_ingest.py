@@ -22,7 +22,7 @@ Kept: TypeAlias = tuple[Device, int | None, Trail]  # with its newest own time
 Move: TypeAlias = tuple[Device, Fix, datetime]  # with its time of receipt
 Flagged: TypeAlias = tuple[Device, Stored, int]  # a stored fix of a device, and its flags from now on
 
-# Locks in the order of their ids, as every transaction takes them: no deadlock.
+# A device whose turn somebody else has is skipped, so that no transaction waits for another with locks held.
 ADD_TRACKS = """
 INSERT INTO device_tracks (org_id, device_id)
 SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS i (org_id, device_id) ORDER BY device_id, org_id ON CONFLICT DO NOTHING
@@ -30,7 +30,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS i (org_id, device_id) ORDER BY d
 LOCK_TRACKS = """
 SELECT t.org_id, t.device_id, t.newest_raw_ms, t.state
   FROM unnest($1::uuid[], $2::uuid[]) AS i (org_id, device_id) JOIN device_tracks t USING (org_id, device_id)
- ORDER BY t.device_id, t.org_id FOR UPDATE OF t
+ ORDER BY t.device_id, t.org_id FOR UPDATE OF t SKIP LOCKED
+"""
+HAVE_TRACKS = """
+SELECT t.org_id, t.device_id
+  FROM unnest($1::uuid[], $2::uuid[]) AS i (org_id, device_id) JOIN device_tracks t USING (org_id, device_id)
 """
 ADD_KEYS = """
 INSERT INTO fix_keys (org_id, device_id, key, received_at)
@@ -155,13 +159,22 @@ _decode = msgspec.msgpack.Decoder(Trail).decode
 
 
 async def lock_tracks(conn: Connection, devices: Sequence[Device]) -> dict[Device, tuple[int | None, Trail | None]]:
-    """The devices' turns, until the commit; each with its newest own time and its trail, None where it is not known."""
-    orgs, ids = [org for org, _ in devices], [device for _, device in devices]
-    found = await conn.fetch(LOCK_TRACKS, orgs, ids)
+    """The turns, until the commit, of those devices that nobody else has the turn of; each with its newest own time and
+    its trail, None where it is not known.
+    """
+    found = await conn.fetch(LOCK_TRACKS, *_apart(devices))
     if len(found) < len(devices):
-        await conn.execute(ADD_TRACKS, orgs, ids)
-        found = await conn.fetch(LOCK_TRACKS, orgs, ids)
+        missing = set(devices).difference((row[0], row[1]) for row in found)
+        there = {(row[0], row[1]) for row in await conn.fetch(HAVE_TRACKS, *_apart(missing))}
+        if new := missing - there:
+            await conn.execute(ADD_TRACKS, *_apart(new))
+            found += await conn.fetch(LOCK_TRACKS, *_apart(new))
     return {(row[0], row[1]): (row[2], _decode(row[3]) if row[3] is not None else None) for row in found}
+
+
+def _apart(devices: Iterable[Device]) -> tuple[list[UUID], list[UUID]]:
+    in_order = list(devices)
+    return [org for org, _ in in_order], [device for _, device in in_order]
 
 
 async def add_keys(conn: Connection, keys: Sequence[tuple[UUID, UUID, str, datetime]]) -> set[tuple[UUID, UUID, str]]:

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 import msgspec
 
-from waypost.tracking.domain import UNFIT, Fix, Flag, Order
+from waypost.tracking.domain import BY_ITSELF, UNFIT, Fix, Flag, Order
 from waypost.tracking.judgement import CONTEXT, LOOK, Anchor, Point, drift, is_near_in_time, jumps
 
 JUMP, DRIFT = int(Flag.SPEED_JUMP), int(Flag.DRIFT)
@@ -134,6 +134,20 @@ def join(
         last = [_stored(point, after.get(id(point))) for point in chain[-CONTEXT:]]
         _keep(trail, last, anchor)
     return changed
+
+
+def judge_imported(stored: Sequence[Stored], fresh: Sequence[Fix], max_mps: float) -> None:
+    """Judge what an import brings by all that is stored around it; of the stored ones it changes nothing."""
+    fit = [fix for fix in fresh if not fix.flags & BY_ITSELF]
+    chain: list[Stored | Fix] = sorted([*(one for one in stored if not one.flags & BY_ITSELF), *fit], key=_in_order)
+    anchor: Anchor | None = None
+    for point, is_jump in zip(chain, jumps(chain, max_mps), strict=True):
+        verdict = JUMP
+        if not is_jump:
+            is_drift, anchor = drift(point, anchor)
+            verdict = DRIFT if is_drift else 0
+        if isinstance(point, Fix):
+            point.flags |= verdict
 
 
 def _settled(chain: Sequence[Stored | Fix], verdicts: list[bool], *, starts: bool, ends: bool) -> list[bool]:

@@ -10,13 +10,12 @@ from uuid import UUID
 
 from waypost.identity.domain import TrackingLimits
 from waypost.kernel.errors import AppError
-from waypost.tracking.domain import IMPORTED, UNFIT, Fix, Flag, Order, Rejected
+from waypost.tracking.domain import UNFIT, Fix, Flag, Order, Rejected
 from waypost.tracking.reporter import Reporter
 from waypost.tracking.storage_ingest import Device
 from waypost.tracking.trail import Stored, Trail
 
 _CLOCK_SKEW = int(Flag.CLOCK_SKEW)
-_OWN_FLAGS = UNFIT | IMPORTED  # what no neighbour and no clock has to do with
 
 
 def _nothing(_index: int) -> bytes:
@@ -64,7 +63,7 @@ class Batch:
         """Begin a try: nothing that an earlier one has found out counts."""
         if self.tries:
             for fix in self.screened:
-                fix.flags = fix.flags & _OWN_FLAGS | (_CLOCK_SKEW if fix.said_ms is not None else 0)
+                fix.flags = fix.flags & UNFIT | (_CLOCK_SKEW if fix.said_ms is not None else 0)
                 if not self.is_history:
                     fix.trip_id = fix.destination_org_id = None
         self.tries += 1
