@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from uuid import UUID
 
 from tests.factories import Phone
 from waypost.platform.database import SYSTEM
+from waypost.tracking.domain import Report
+from waypost.tracking.track_files import geojson_pieces, gpx_pieces
 from waypost.wiring import Services
 
 ADD = """
@@ -64,3 +67,13 @@ async def store(services: Services, phone: Phone, fixes: Iterable[At], *, trip_i
             at = datetime.combine(moment, datetime.min.time(), UTC)
             await conn.execute("SELECT waypost_make_fix_partition($1)", at)
         await conn.execute(ADD, phone.principal.org_id, phone.device_id, vehicle_id, trip_id, *columns)
+
+
+def gpx_reports(body: bytes) -> Iterator[Report]:
+    """The points of a file, however many at a time."""
+    return chain.from_iterable(gpx_pieces(body))
+
+
+def geojson_reports(body: bytes) -> Iterator[Report]:
+    """The same of the other kind."""
+    return chain.from_iterable(geojson_pieces(body))

@@ -75,7 +75,6 @@ def route_table(services: Services) -> list[Route]:
 def build_app(services: Services) -> web.Application:
     """All routes and socket events over ``services``, which the caller opens and closes."""
     rates = _rates(services)
-    rates = _rates(services)
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         handler_args={"auto_decompress": False},  # platform/bodies.py does it, within its limit

@@ -1,4 +1,4 @@
-"""The parts of python-socketio and python-engineio that we lean on and that their authors do not promise."""
+"""The parts of libraries that we lean on and that their authors do not promise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 
 import engineio
 import socketio
+from aiohttp import web, web_protocol, web_server
 from engineio.async_socket import AsyncSocket
 
 
@@ -25,3 +26,14 @@ async def test_a_connection_says_whether_it_is_closed():
     connection = AsyncSocket(server, "sid")
     assert (connection.closed, connection.closing) == (False, False)
     assert server.sockets == {}
+
+
+def test_a_server_makes_its_connections_and_these_handle_what_is_no_http():
+    assert "RequestHandler(self, loop=self._loop, **self._kwargs)" in inspect.getsource(web_server.Server.__call__)
+    assert list(inspect.signature(web_server.Server.__init__).parameters) == [
+        "self", "handler", "request_factory", "handler_cancellation", "loop", "kwargs",
+    ]  # fmt: skip
+    parameters = inspect.signature(web_protocol.RequestHandler.handle_error).parameters
+    assert list(parameters) == ["self", "request", "status", "exc", "message"]
+    assert "self.handle_error(" in inspect.getsource(web_protocol.RequestHandler._make_error_handler)
+    assert "self._make_server()" in inspect.getsource(web.BaseRunner.setup)

@@ -184,3 +184,11 @@ def test_what_was_sent_is_kept_up_to_a_kilobyte():
     assert isinstance(report, Report)
     assert report.sent().startswith(b"lat=x&lon=1&more=yyy")
     assert len(report.sent()) == 1024
+
+
+def test_osmands_own_speed_is_metres_a_second():
+    """docs/apps/traccar-client.md: its {5} has no knots in it."""
+    (fix,) = query("lat=60&lon=30&timestamp=1795348790&accuracy=4.5&altitude=12&speedMps=10.0&bearing=90")
+    assert (fix["speed"], fix["acc"]) == (10.0, 4.5)
+    (unknown,) = query("lat=60&lon=30&timestamp=1795348790&speedMps=-1")
+    assert "speed" not in unknown

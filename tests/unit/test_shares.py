@@ -182,3 +182,16 @@ def test_one_organisation_has_four_fifths_of_the_room_and_of_two_each_gets_its_s
         entered(room, other, 10)
     assert abs(room.by_org[one] - 4_000) < 300
     assert abs(room.by_org[other] - 4_000) < 300
+
+
+async def test_what_was_not_stored_is_given_back():
+    shares = DeviceShares(clock := FakeClock())
+    for _ in range(50):
+        shares.spend(PHONE, 6000, LIMITS)
+        shares.give_back(PHONE, 6000)
+        await clock.advance(0.2)
+    assert sent(shares, 1000, 20) == 6
+    shares.give_back(uuid4(), 5)
+    shares.spend(PHONE, 1, NONE)
+    shares.give_back(PHONE, 10**9)
+    assert sent(shares, 1000, 20) <= 6

@@ -115,3 +115,12 @@ def test_what_was_taken_is_counted_anew():
     taken = tallies.take_all()
     tallies.note(noted(5))
     assert taken[ORG, PHONE].facts.heard == tallies.of[ORG, PHONE].facts.heard == 1
+
+
+def test_a_backlog_changes_nothing_that_a_newer_fix_has_said():
+    poor, ago = int(Flag.POOR_ACCURACY), NOON - timedelta(hours=1)
+    fresh = noted(battery_pct=4.0, accuracy_sum_m=5.0, accuracy_n=1)
+    backlog = noted(1, newest_at=ago, battery_pct=80.0, accuracy_sum_m=90.0, accuracy_n=1, flags=[poor])
+    for facts in (of(fresh, backlog).facts, of(backlog, fresh).facts):
+        assert (facts.battery_pct, facts.accuracy_m, facts.doubts, facts.delay_s) == (4.0, 5.0, 0, 1.0)
+    assert of(backlog).facts.battery_at == ago

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tracks import geojson_reports, gpx_reports
 from waypost.tracking.domain import Report
-from waypost.tracking.track_files import TrackFileUnreadable, geojson_reports, gpx_reports
+from waypost.tracking.track_files import MAX_POINTS, TrackFileTooLong, TrackFileUnreadable, geojson_pieces, gpx_pieces
 
 POINT = '<trkpt lat="-17.8252" lon="31.0335">{}</trkpt>'
 TIMED = POINT.format("<ele>1490</ele><time>2026-01-01T10:00:00Z</time>{}")
@@ -206,3 +208,42 @@ def _reports_or_refusal(read: Any, body: bytes) -> None:
         return
     assert all(isinstance(report, Report) for report in reports)
     assert [report.index for report in reports] == list(range(len(reports)))
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (gpx_pieces, b"<gpx>" + b"<a/>" * 1_000_001 + b"</gpx>"),
+        (gpx_pieces, b"<gpx>" + b"<trkpt/>" * (MAX_POINTS + 1) + b"</gpx>"),
+        (geojson_pieces, b'{"type":"MultiLineString","coordinates":[' + b",".join([b"[[1,2],[1,2]]"] * 100_001) + b"]}"),
+    ],
+    ids=["elements", "points", "positions"],
+)
+def test_a_file_of_more_than_anybody_drives_is_refused_and_read_in_small_pieces_until_then(read: Any, body: bytes):
+    pieces = read(body)
+    count = 0
+    with pytest.raises(TrackFileTooLong):
+        for piece in pieces:
+            assert len(piece) <= 3000
+            count += 1
+    assert count > 50
+
+
+def test_of_a_feature_only_what_is_wanted_is_read():
+    """8 MiB of empty objects would be half a gigabyte."""
+    many = b"[" + b",".join([b"{}"] * 1_000_000) + b"]"
+    body = b'{"type":"Feature","geometry":{"type":"Point","coordinates":[8,50]},"properties":{"a":%s,"time":5}}' % many
+    tracemalloc.start()
+    try:
+        (report,) = geojson_reports(body)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.timestamp == 5000
+    assert most < 10 * len(body)
+
+
+def test_features_without_a_point_are_steps_too():
+    nothing = b'{"type":"Feature","geometry":{"type":"LineString","coordinates":[]},"properties":null}'
+    body = b'{"type":"FeatureCollection","features":[' + b",".join([nothing] * 5000) + b"]}"
+    assert [len(piece) for piece in geojson_pieces(body)] == [0] * 10

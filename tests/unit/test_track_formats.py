@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tracks import geojson_reports, gpx_reports
 from waypost.tracking.domain import Flag
 from waypost.tracking.formats import FILES, SEGMENT_GAP, Csv, GeoJson, Gpx, Writer
-from waypost.tracking.track_files import geojson_reports, gpx_reports
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 NS = {"gpx": "http://www.topografix.com/GPX/1/1", "tpx": "http://www.garmin.com/xmlschemas/TrackPointExtension/v2",

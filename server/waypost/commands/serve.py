@@ -14,11 +14,12 @@ from aiohttp import web
 
 from waypost.commands.common import fail, read_settings, run
 from waypost.platform import migrations
+from waypost.platform.connections import Runner
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import Settings
 
-# A longer request line gets a bare 400 of aiohttp's own; up to here the answer is a problem like any other.
+# A longer request line is no HTTP to us (platform/connections.py); up to here the answer is that of the address.
 LONGEST_LINE_BYTES = 64 * 1024
 
 
@@ -47,7 +48,7 @@ async def serve_until_signal(settings: Settings) -> None:
     async with open_services(settings) as services:
         await migrations.check(services.database)
         await check_redis(services.redis)
-        runner = web.AppRunner(
+        runner = Runner(
             build_app(services),
             access_log=None,
             handle_signals=False,

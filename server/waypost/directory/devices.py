@@ -55,7 +55,7 @@ class Devices:
         return principal
 
     def forget(self, device_id: UUID) -> None:
-        """Ask anew on this node what a device is; the others do within two seconds."""
+        """Ask anew on this node what a device is; the others do within a few seconds."""
         self.remembered.forget(lambda principal: principal.device_id == device_id)
 
     async def lost(self, connected: Collection[Principal]) -> set[Principal]:

@@ -153,7 +153,7 @@ class Sessions:
         await storage_sessions.end_sessions_of_member(conn, org_id, user_id, self.clock.now(), reason)
 
     def forget(self, user_id: UUID | None) -> None:
-        """Ask anew on this node what a person is; the others do within two seconds."""
+        """Ask anew on this node what a person is; the others do within a few seconds."""
         self.remembered.forget(lambda principal: principal.user_id == user_id)
 
     async def lost(self, connected: Collection[Principal]) -> set[Principal]:

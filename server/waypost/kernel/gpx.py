@@ -39,6 +39,7 @@ class GpxReader:
     """Takes a file in pieces of any size and gives the points that each piece completes."""
 
     def __init__(self, wanted: Collection[str]) -> None:
+        self.elements = 0  # begun so far
         self._wanted = wanted
         self._ready: list[GpxPoint] = []
         self._track = ""
@@ -68,6 +69,7 @@ class GpxReader:
         raise _Refused("has a document type declaration (DTD), which is refused")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self.elements += 1
         local = name.rpartition(":")[2]
         self._open.append(local)
         if len(self._open) > DEEPEST:

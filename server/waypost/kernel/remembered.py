@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from waypost.kernel.clock import Clock
 from waypost.kernel.principal import Principal
 
-REMEMBER_S = 2.0
+REMEMBER_S = 3.0
 CONFIRMED_S = 4.0  # after who knows was asked about all of them at once
 REMEMBER_AT_MOST = 20_000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Self
 from uuid import UUID
 
@@ -11,8 +12,9 @@ import msgspec
 
 from waypost.identity.domain import TrackingLimits
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
 from waypost.kernel.principal import Principal
-from waypost.tracking.domain import Reason, Report
+from waypost.tracking.domain import Reason, Report, moment, ms_of
 from waypost.tracking.protocols.records import Fault, Found, Heard, Read
 from waypost.tracking.quality import Quality
 from waypost.tracking.rejections import Rejection
@@ -32,6 +34,11 @@ class Taken:
     heard: Heard | None = None
     battery_pct: float | None = None
 
+    @property
+    def settled(self) -> int:
+        """So many need not be sent again."""
+        return self.accepted + self.duplicates + self.rejected
+
 
 @dataclass(slots=True)
 class Batch:
@@ -45,6 +52,9 @@ class CountedAlready(DeviceShares):
     """For the calls that one request becomes: it was counted whole, or its end would be refused for its beginning."""
 
     def spend(self, device_id: UUID, fixes: int, limits: TrackingLimits, *, requests: int = 1) -> None:
+        """Nothing."""
+
+    def give_back(self, device_id: UUID, fixes: int) -> None:
         """Nothing."""
 
 
@@ -73,21 +83,27 @@ class AppReports:
         limits = (await self.tracking.rules.of(principal.org_id)).tracking
         self.shares.spend(principal.device_id, read.records, limits)
         device, taken = (principal.org_id, principal.device_id), Taken()
-        for found in (read.first, read.found):
-            for batch in _batches(found, taken):
-                await self._store(principal, batch, source, taken)
+        # One moment for all that is refused, before anything is stored: a bad record beside good ones is no silence.
+        now = moment(ms_of(self.clock.now()))
+        try:
+            for found in (read.first, read.found):
+                for batch in _batches(found, taken):
+                    await self._store(principal, batch, source, now, taken)
+        except Unavailable:
+            self.shares.give_back(principal.device_id, read.records - taken.settled)
+            raise
         if (heard := taken.heard) is not None:
             self.quality.heard(*device, self.clock.now(), taken.battery_pct, heard.signal, source=source)
         return taken
 
-    async def _store(self, principal: Principal, batch: Batch, source: str, taken: Taken) -> None:
+    async def _store(self, principal: Principal, batch: Batch, source: str, now: datetime, taken: Taken) -> None:
         if batch.reports:
             reported = await self.tracking.report(principal, batch.reports, source=source)
             taken.accepted += reported.accepted
             taken.duplicates += reported.duplicates
             taken.rejected += len(reported.rejected)
         if batch.faults and principal.device_id is not None:
-            device, now = (principal.org_id, principal.device_id), self.clock.now()
+            device = principal.org_id, principal.device_id
             kept = [Rejection(*device, now, source, Reason.MALFORMED, one.why, one.raw) for one in batch.faults]
             await self.quality.refuse(kept)
             taken.rejected += len(kept)

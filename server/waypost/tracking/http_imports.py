@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,18 @@ from waypost.platform.routes import Route
 from waypost.platform.web import PRINCIPAL, path_id, raw_body, reply
 from waypost.tracking.domain import Report
 from waypost.tracking.imports import Imported, Imports
-from waypost.tracking.track_files import TrackFileUnreadable, geojson_reports, gpx_reports
+from waypost.tracking.track_files import TrackFileTooLong, TrackFileUnreadable, geojson_pieces, gpx_pieces
 from waypost.tracking.wire import Rejected
 from waypost.tracking.wire_imports import ImportOutcomes
 from waypost.trips.domain import TripNotFound
 
 LARGEST_FILE_BYTES = 8 * 1024 * 1024
-READERS: Mapping[str, Callable[[bytes], Iterator[Report]]] = {
-    "application/gpx+xml": gpx_reports,
-    "application/xml": gpx_reports,
-    "text/xml": gpx_reports,
-    "application/geo+json": geojson_reports,
-    "application/json": geojson_reports,
+READERS: Mapping[str, Callable[[bytes], Iterator[Sequence[Report]]]] = {
+    "application/gpx+xml": gpx_pieces,
+    "application/xml": gpx_pieces,
+    "text/xml": gpx_pieces,
+    "application/geo+json": geojson_pieces,
+    "application/json": geojson_pieces,
 }
 
 
@@ -46,7 +46,7 @@ class ImportRoutes:
         return [
             Route("POST", "/api/v1/trips/{trip_id}/import", self.add, answer=ImportOutcomes, roles=PLANNERS,
                   reads=dict.fromkeys(READERS, Any), body_limit=LARGEST_FILE_BYTES, idempotent=True, costly=True,
-                  errors=(TripNotFound, NoTrackFile, BadEncoding, TrackFileUnreadable)),
+                  errors=(TripNotFound, NoTrackFile, BadEncoding, TrackFileUnreadable, TrackFileTooLong)),
         ]  # fmt: skip
 
     async def add(self, request: web.Request) -> web.Response:

@@ -36,7 +36,7 @@ class TrackRoutes:
             Route("GET", PATH, self.track, answer=wire.LiveLocation, listing=True, query=TrackQuery, devices=True,
                   errors=(TripNotFound, BadCursor), other_types=tuple(kind.content_type for kind in FILES.values())),
             Route("GET", PATH + "/summary", self.summary, answer=wire_tracks.TrackSummary, devices=True,
-                  errors=(TripNotFound,), cache=Cache.PRIVATE),
+                  errors=(TripNotFound,), cache=Cache.PRIVATE, costly=True),
         ]  # fmt: skip
 
     async def track(self, request: web.Request) -> web.StreamResponse:

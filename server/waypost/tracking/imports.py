@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from uuid import UUID
 
 from waypost.directory import service as directory
@@ -77,18 +76,18 @@ class Imports:
     tracking: Tracking
 
     async def add(
-        self, principal: Principal, trip_id: UUID, body: bytes, read: Callable[[bytes], Iterator[Report]]
+        self, principal: Principal, trip_id: UUID, body: bytes, read: Callable[[bytes], Iterator[Sequence[Report]]]
     ) -> Imported:
         """Store the points of a file as a trip's history. Safe to repeat: what is known is a duplicate.
 
-        ``TripNotFound``, also for a receiver: the trip is its sender's to change. ``TrackFileUnreadable`` before
-        anything is stored; after an error of the database a part may be.
+        ``TripNotFound``, also for a receiver: the trip is its sender's to change. ``TrackFileUnreadable`` and
+        ``TrackFileTooLong`` before anything is stored; after an error of the database a part may be.
         """
         carriers = await self._carriers(principal, trip_id)
         await _check(read(body))
         kept = timedelta(days=(await self.rules.of(principal.org_id)).tracking.retention_days)
-        imported, points = Imported(), read(body)
-        while chunk := list(islice(points, POINTS_AT_A_TIME)):
+        imported = Imported()
+        async for chunk in _chunks(read(body)):
             imported.points += len(chunk)
             timed = [report for report in chunk if report.malformed or report.timestamp is not None]
             imported.without_time += len(chunk) - len(timed)
@@ -127,12 +126,27 @@ class Imports:
             )  # fmt: skip
 
 
-async def _check(points: Iterator[Report]) -> None:
+async def _check(pieces: Iterable[Sequence[Report]]) -> None:
     """Read all of it once, so that a file that turns out to be none leaves nothing behind."""
-    if next(points, None) is None:
-        raise TrackFileUnreadable("There is no track point in the file.")
-    while deque(islice(points, POINTS_AT_A_TIME), maxlen=1):  # noqa: ASYNC110 - nothing is waited for
+    is_track = False
+    for piece in pieces:
+        is_track = is_track or bool(piece)
         await asyncio.sleep(0)  # others on this loop want their turn
+    if not is_track:
+        raise TrackFileUnreadable("There is no track point in the file.")
+
+
+async def _chunks(pieces: Iterable[Sequence[Report]]) -> AsyncIterator[list[Report]]:
+    """What is stored at a time, however the file is read."""
+    waiting: list[Report] = []
+    for piece in pieces:
+        await asyncio.sleep(0)
+        waiting += piece
+        while len(waiting) >= POINTS_AT_A_TIME:
+            yield waiting[:POINTS_AT_A_TIME]
+            del waiting[:POINTS_AT_A_TIME]
+    if waiting:
+        yield waiting
 
 
 def _moment(report: Report) -> datetime | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
-from waypost.kernel.errors import Denied
+from waypost.kernel.errors import Denied, Unavailable
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import WATCHERS, Principal
 from waypost.platform.database import SYSTEM, Database
@@ -93,7 +93,11 @@ class Tracking:
             source=source,
             records=lambda index: reports[index].sent(),
         )
-        return await self._store(batch)
+        try:
+            return await self._store(batch)
+        except Unavailable:
+            self.shares.give_back(reporter.device_id, len(reports))
+            raise
 
     def knock(self, principal: Principal) -> None:
         """Before a request is read: ``OnlyDevices``, ``DeviceTooFast``."""
@@ -185,6 +189,7 @@ def _noted(batch: Batch, flagged: Sequence[Fix], duplicates: int, late: int) -> 
     """A batch as its device's data quality counts it."""
     stored = batch.stored
     times = [fix.recorded_ms for fix in stored]
+    charged = [fix for fix in stored if fix.battery_pct is not None]
     accuracies = [fix.accuracy_m for fix in stored if fix.accuracy_m is not None]
     org_id, device_id = batch.device
     return Noted(
@@ -202,10 +207,14 @@ def _noted(batch: Batch, flagged: Sequence[Fix], duplicates: int, late: int) -> 
         delay_sum_s=(batch.received_ms * len(times) - sum(times)) / 1000,
         accuracy_sum_m=sum(accuracies),
         accuracy_n=len(accuracies),
-        battery_pct=next((fix.battery_pct for fix in reversed(stored) if fix.battery_pct is not None), None),
+        battery_pct=max(charged, key=_recorded_ms).battery_pct if charged else None,
         clock_offset_ms=-batch.offset_ms if batch.offset_ms is not None else None,
         ahead_s=_ahead_s(batch),
     )
+
+
+def _recorded_ms(fix: Fix) -> int:
+    return fix.recorded_ms
 
 
 def _ahead_s(batch: Batch) -> float | None:

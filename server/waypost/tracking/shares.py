@@ -40,6 +40,7 @@ class Spent:
     requests_until: float
     fixes_until: float
     requests_per_s: float = TrackingLimits().requests_per_s  # its organisation's, once it was heard
+    fixes_per_s: float = TrackingLimits().fixes_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,13 @@ class DeviceShares:
         per_s = spent.requests_per_s = limits.requests_per_s
         requests_until = _until(spent.requests_until, now, requests, per_s, REQUESTS_OVER_S, "requests")
         fixes_until = _until(spent.fixes_until, now, fixes, limits.fixes_per_s, FIXES_OVER_S, "fixes")
-        spent.requests_until, spent.fixes_until = requests_until, fixes_until
+        spent.requests_until, spent.fixes_until, spent.fixes_per_s = requests_until, fixes_until, limits.fixes_per_s
+
+    def give_back(self, device_id: UUID, fixes: int) -> None:
+        """So many that were counted were not stored, through no fault of the device: it will send them again."""
+        spent = self.devices.get(device_id)
+        if spent is not None and spent.fixes_per_s > 0:
+            spent.fixes_until -= fixes / spent.fixes_per_s
 
     def _spent(self, device_id: UUID, now: float) -> Spent:
         self._forget_one(now)

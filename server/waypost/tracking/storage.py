@@ -60,6 +60,9 @@ def _position(row: Record) -> Position:
 # along the unique index: from the device's oldest up to the moment of its n-th.
 DROP_WEEK = "SELECT waypost_drop_fix_partition($1)"
 DEVICES = "SELECT id FROM devices WHERE org_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3"
+TRIPS_WITH_FILES = """
+SELECT trip_id FROM imported_spans WHERE org_id = $1 AND ($2::uuid IS NULL OR trip_id > $2) ORDER BY trip_id LIMIT $3
+"""
 BATCH_END = """
 SELECT raw_at FROM fixes WHERE org_id = $1 AND device_id = $2 AND raw_at < $3 ORDER BY raw_at OFFSET $4 LIMIT 1
 """
@@ -89,6 +92,11 @@ async def drop_week(conn: Connection, before: datetime) -> str | None:
 async def devices_after(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[UUID]:
     """Devices of an organisation in the order of their ids, revoked ones too."""
     return [row["id"] for row in await conn.fetch(DEVICES, org_id, after, limit)]
+
+
+async def trips_with_files_after(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[UUID]:
+    """Trips to which files of points were added, in the order of their ids."""
+    return [row["trip_id"] for row in await conn.fetch(TRIPS_WITH_FILES, org_id, after, limit)]
 
 
 async def forget_fixes(conn: Connection, org_id: UUID, device_id: UUID, before: datetime, limit: int) -> int:

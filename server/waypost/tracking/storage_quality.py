@@ -37,11 +37,12 @@ ON CONFLICT (org_id, device_id) DO UPDATE SET
                    ELSE 0.3 * extract(epoch FROM excluded.heard_at - q.heard_at) / excluded.heard
                       + 0.7 * coalesce(q.every_s, extract(epoch FROM excluded.heard_at - q.heard_at) / excluded.heard)
               END,
-    doubts = CASE WHEN excluded.stored_at >= coalesce(q.stored_at, '-infinity') THEN excluded.doubts ELSE q.doubts END,
+    doubts = CASE WHEN excluded.fix_at >= coalesce(q.fix_at, '-infinity') THEN excluded.doubts ELSE q.doubts END,
     stored_at = greatest(q.stored_at, excluded.stored_at),
     delay_s = CASE WHEN excluded.fix_at >= coalesce(q.fix_at, '-infinity') THEN excluded.delay_s ELSE q.delay_s END,
+    accuracy_m = CASE WHEN excluded.fix_at >= coalesce(q.fix_at, '-infinity')
+                      THEN coalesce(excluded.accuracy_m, q.accuracy_m) ELSE q.accuracy_m END,
     fix_at = greatest(q.fix_at, excluded.fix_at),
-    accuracy_m = coalesce(excluded.accuracy_m, q.accuracy_m),
     battery_pct = CASE WHEN excluded.battery_at >= coalesce(q.battery_at, '-infinity') THEN excluded.battery_pct
                        ELSE q.battery_pct END,
     battery_at = greatest(q.battery_at, excluded.battery_at),
@@ -106,15 +107,17 @@ COUNTS = """
 SELECT day, kind, what, count FROM device_quality_counts
  WHERE org_id = $1 AND device_id = $2 AND day >= $3 ORDER BY day, kind, what
 """
-# A gap: the device got $6 metres on, or further, in more than $5, and no fix says how. Counted where it ended, by the
-# device's own time, from the fixes themselves: a backlog that fills a gap takes it away. Reads the unique index alone.
+# A gap: the device got $6 metres on, or further, in more than $5, and no good fix of its own says how (47: the doubtful
+# flags, and imported). Counted where it ended, by the device's own time, from the fixes themselves: a backlog that
+# fills a gap takes it away. Longitudes differ the short way round.
 GAPS = """
 SELECT (raw_at AT TIME ZONE 'UTC')::date AS day, count(*) AS gaps, max(pause) AS longest FROM (
     SELECT raw_at, raw_at - lag(raw_at) OVER w AS pause,
            sqrt(power((latitude_e7::float8 - lag(latitude_e7) OVER w) * 0.01113, 2)
-                + power((longitude_e7::float8 - lag(longitude_e7) OVER w) * 0.01113
+                + power((1800000000 - abs(1800000000 - abs(longitude_e7::float8 - lag(longitude_e7) OVER w))) * 0.01113
                         * cos(radians(latitude_e7 / 1e7)), 2)) AS metres
       FROM fixes WHERE org_id = $1 AND device_id = $2 AND raw_at >= $3::timestamptz - interval '1 day' AND raw_at < $4
+                   AND flags & 47 = 0
     WINDOW w AS (ORDER BY raw_at, latitude_e7, longitude_e7)) AS pairs
  WHERE raw_at >= $3 AND pause > $5 AND metres >= $6
  GROUP BY 1

@@ -70,28 +70,33 @@ class Facts:
 
     def note(self, noted: Noted) -> None:
         """A batch, which came after those before."""
-        self.hear(noted.received_at, noted.source, noted.battery_pct)
+        self.hear(noted.received_at, noted.source)
         if noted.accepted:
             self.stored_at = noted.received_at
-            self.doubts = _shared_doubts(noted)
-            if noted.newest_at is not None and (self.fix_at is None or noted.newest_at >= self.fix_at):
-                self.fix_at = noted.newest_at
-                self.delay_s = (noted.received_at - noted.newest_at).total_seconds()
-        if noted.accuracy_n:
-            self.accuracy_m = noted.accuracy_sum_m / noted.accuracy_n
+        newest_at = noted.newest_at
+        if newest_at is not None and (self.fix_at is None or newest_at >= self.fix_at):  # no backlog
+            self.fix_at, self.doubts = newest_at, _shared_doubts(noted)
+            self.delay_s = (noted.received_at - newest_at).total_seconds()
+            if noted.accuracy_n:
+                self.accuracy_m = noted.accuracy_sum_m / noted.accuracy_n
+        if noted.battery_pct is not None:
+            self.note_battery(noted.battery_pct, min(newest_at or noted.received_at, noted.received_at))
         if noted.clock_offset_ms is not None:
             self.clock_offset_ms = noted.clock_offset_ms
         if noted.rejected:
             self.reason, self.rejected_at = str(noted.rejected[-1]), noted.received_at
             self.ahead_s = noted.ahead_s
 
-    def hear(self, at: datetime, source: str, battery_pct: float | None) -> None:
+    def hear(self, at: datetime, source: str) -> None:
         """Anything at all."""
         self.heard += 1
         self.source = source
         self.heard_at = max(self.heard_at, at)
-        if battery_pct is not None:
-            self.battery_pct, self.battery_at = battery_pct, at
+
+    def note_battery(self, percent: float, at: datetime) -> None:
+        """As it was at that moment: of a backlog long ago."""
+        if self.battery_at is None or at >= self.battery_at:
+            self.battery_pct, self.battery_at = percent, at
 
 
 @dataclass(slots=True)
@@ -189,10 +194,11 @@ class Tallies:
         tally = self._tally(device, source, at)
         if tally is None:
             return
-        tally.facts.hear(at, source, battery_pct)
+        tally.facts.hear(at, source)
         if signal is not None:
             tally.facts.signal, tally.facts.signal_at = signal, at
         if battery_pct is not None:
+            tally.facts.note_battery(battery_pct, at)
             tally.day(at).note_battery(battery_pct)
 
     def _tally(self, device: Device, source: str, at: datetime) -> Tally | None:

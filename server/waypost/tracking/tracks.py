@@ -27,6 +27,7 @@ from waypost.trips import service as trips
 from waypost.trips.domain import Trip
 
 FIXES_A_READ = 1000  # one short transaction each; a slow reader holds no connection in between
+FIXES_A_TURN = 100  # up to half a millisecond each, where a vehicle goes round in circles
 # How far a fix's own time, by which the weeks are cut, may be from the time that says which trip it belongs to: what a
 # clock's repair may move it by, and the grace of a named trip.
 REPAIRED_AT_MOST = timedelta(days=9)
@@ -93,7 +94,9 @@ class Tracks:
         if reach is not None:
             async with aclosing(self._parts(replace(reach, without=NOT_EVEN_THERE))) as parts:
                 async for rows in parts:
-                    for row in rows:
+                    for n, row in enumerate(rows):
+                        if n % FIXES_A_TURN == 0:
+                            await asyncio.sleep(0)  # others on this loop want their turn
                         tally.add(
                             row["recorded_at"], row["latitude_e7"], row["longitude_e7"], row["accuracy_m"],
                             row["speed_mps"], drifting=bool(row["flags"] & DRIFT),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from waypost.kernel.clock import Clock
@@ -15,6 +17,8 @@ DEVICES_A_PAGE = 500
 KEYS_A_BATCH = 20_000
 # A fix's own time may differ so much from the repaired one that retention goes by.
 REPAIRED_AT_MOST = timedelta(days=8)
+
+Page: TypeAlias = Callable[[Connection, UUID, UUID | None, int], Awaitable[list[UUID]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +55,27 @@ class Upkeep:
             names.append(name)
 
     async def forget_fixes(self, org_id: UUID, older_than: timedelta) -> int:
-        """Delete an organisation's fixes and last positions that it keeps no longer, in small batches; how many."""
+        """Delete an organisation's fixes and last positions that it keeps no longer, in small batches; how many.
+
+        Of its devices, and of the trips that stand for one in imported files.
+        """
         before = self.clock.now() - older_than - REPAIRED_AT_MOST
-        total, after = 0, None
-        while devices := await self._devices(org_id, after):
-            for device_id in devices:
-                total += await self._forget_of(org_id, device_id, before)
-            after = devices[-1]
+        total = 0
+        for page in (storage.devices_after, storage.trips_with_files_after):
+            after = None
+            while devices := await self._ids(page, org_id, after):
+                for device_id in devices:
+                    total += await self._forget_of(org_id, device_id, before)
+                after = devices[-1]
 
         async def positions(conn: Connection, size: int) -> int:
             return await storage.forget_positions(conn, org_id, before, size)
 
         return total + await in_batches(self.database, positions)
 
-    async def _devices(self, org_id: UUID, after: UUID | None) -> list[UUID]:
+    async def _ids(self, page: Page, org_id: UUID, after: UUID | None) -> list[UUID]:
         async with self.database.transaction(SYSTEM) as conn:
-            return await storage.devices_after(conn, org_id, after, DEVICES_A_PAGE)
+            return await page(conn, org_id, after, DEVICES_A_PAGE)
 
     async def _forget_of(self, org_id: UUID, device_id: UUID, before: datetime) -> int:
         async def batch(conn: Connection, size: int) -> int:

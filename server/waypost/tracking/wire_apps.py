@@ -12,13 +12,16 @@ class Ignored(msgspec.Struct):
 
 
 class OsmAndFields(msgspec.Struct, rename="camel"):
-    """One fix of Traccar Client or OsmAnd: seconds or milliseconds, knots, percent. Others are ignored."""
+    """One fix of Traccar Client or OsmAnd: seconds or milliseconds, percent, knots but for ``speedMps``. Others are
+    ignored.
+    """
 
     timestamp: str | None = None
     lat: str | None = None
     lon: str | None = None
     location: str | None = None
     speed: str | None = None
+    speed_mps: str | None = None
     bearing: str | None = None
     heading: str | None = None
     altitude: str | None = None

@@ -175,7 +175,7 @@ def rejected(kept: Kept) -> RejectedRecord:
 
 def shown(record: bytes) -> str:
     """Bytes as text in which nothing is lost and nothing acts: no control character, no bidirectional mark."""
-    text = record.decode("utf-8", "backslashreplace")
+    text = record.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -55,7 +55,8 @@ def read(query: Iterable[tuple[str, str]], content_type: str, body: bytes, now: 
     for name, value in sent:
         if value.strip():
             fields.setdefault(name, value)
-    return Read([_one(fields, urlencode(sent, errors="replace").encode()[:RAW_BYTES], now)])
+    raw = urlencode(sent, errors="replace").encode()[:RAW_BYTES]
+    return Read(each([raw], lambda _raw: _one(fields, raw, now)))
 
 
 def _item(raw: bytes | msgspec.Raw, now: datetime) -> Found:
@@ -80,7 +81,7 @@ def _one(fields: Mapping[str, object], raw: bytes, now: datetime) -> Found:
         longitude=longitude,
         timestamp=ms_or_seconds(timestamp) if timestamp is not None else round(now.timestamp() * 1000),
         accuracy=measure(fields.get("accuracy")),
-        speed=measure(fields.get("speed"), KNOT_MPS),
+        speed=measure(fields["speedMps"]) if "speedMps" in fields else measure(fields.get("speed"), KNOT_MPS),
         heading=measure(fields.get("bearing", fields.get("heading"))),
         altitude=number_of(fields.get("altitude")),
         battery=battery,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from waypost.platform.codec import is_storable
+from waypost.platform.telemetry import log
 from waypost.tracking.domain import Report
 from waypost.tracking.silence import Signal
 
@@ -23,16 +25,22 @@ KNOT_MPS: Final = 1852 / 3600
 KMH_MPS: Final = 1 / 3.6
 # Seconds below, milliseconds from there on (traccar/traccar, OsmAndProtocolDecoder.java).
 SECONDS_BELOW: Final = 2_147_483_647
+NO_TIME: Final = 1e300  # a thousand times as much may have no end
 # What counts from 2001 where 1970 is meant (aaronpk/Overland-iOS#196) is this far behind.
 EPOCH_2001_S: Final = 978_307_200
 
 # So that a body of 8 MiB cannot become a hundred times as much in memory.
 MAX_RECORD_BYTES: Final = 256 * 1024  # real ones have a few hundred
 MAX_RECORDS: Final = 200_000  # in 8 MiB: 40 bytes each
-FEW_BYTES: Final = 64 * 1024
-BYTES_A_COMMA: Final = 5  # locations have fewer
-LENIENT_BYTES: Final = 1024 * 1024
+MANY_COMMAS: Final = 1_000_000  # of fewer, each may end a record: 60 MB
+PIECE_BYTES: Final = 64 * 1024
 
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
+_CONTROL_TO_SPACE = bytes(range(256)).translate(bytes.maketrans(bytes(range(32)), b" " * 32))
+_NO_NUMBER = re.compile(rb"(?<![^\s:,\[])[+-]?(?:nan|inf(?:inity)?)(?![^\s,\]}])", re.IGNORECASE)
+_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _TRUE = frozenset({"true", "1", "yes"})
 
@@ -80,12 +88,17 @@ def fault(raw: bytes | msgspec.Raw, why: object) -> Fault:
 
 def value_of(raw: bytes | msgspec.Raw) -> Any:
     """The JSON value of one record. Also with NaN, an endless number or broken text in it: one field's own fault."""
-    if len(bytes(raw)) > MAX_RECORD_BYTES:
+    sent = bytes(raw)
+    if len(sent) > MAX_RECORD_BYTES:
         raise Unreadable(f"a record is at most {MAX_RECORD_BYTES // 1024} KiB")
     try:
-        return msgspec.json.decode(raw)
+        return msgspec.json.decode(sent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _lenient(raw)
+        pass
+    try:
+        return json.loads(mended(sent))  # knows numbers without an end
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"it is not JSON: {error}") from error
 
 
 def object_of(raw: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -99,14 +112,11 @@ def object_of(raw: bytes | msgspec.Raw) -> dict[str, Any]:
 def members_of(raw: bytes, names: tuple[str, ...]) -> dict[str, bytes]:
     """Those of the named members that a JSON object has, each as it was sent: a bad one does not spoil the others."""
     try:
-        found = msgspec.json.decode(raw, type=_shape(names))
-        members = zip(names, msgspec.structs.astuple(found), strict=True)
-        return {name: bytes(member) for name, member in members if bytes(member)}
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        value = _lenient(raw)
-    if not isinstance(value, dict):
-        raise Unreadable("the body is no JSON object")
-    return {name: _written(value[name]) for name in names if name in value}
+        found = _decoded(raw, _shape(names))
+    except msgspec.ValidationError as error:
+        raise Unreadable("the body is no JSON object") from error
+    members = zip(names, msgspec.structs.astuple(found), strict=True)
+    return {name: bytes(member) for name, member in members if bytes(member)}
 
 
 @lru_cache(maxsize=256)
@@ -123,33 +133,64 @@ def items_of(raw: bytes) -> Sequence[bytes | msgspec.Raw]:
     """The items of a JSON array, each as it was sent; anything else is the one item."""
     if not is_array(raw):
         return [raw]
-    if len(raw) > FEW_BYTES and raw.count(b",") > len(raw) // BYTES_A_COMMA:
-        raise Unreadable("these are no locations")
-    try:
-        items: Sequence[bytes | msgspec.Raw] = msgspec.json.decode(raw, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        items = [_written(item) for item in _lenient(raw)]
+    many = f"at most {MAX_RECORDS} records a request"
+    if raw.count(b",") > MANY_COMMAS and _has_too_many(raw):
+        raise Unreadable(many)
+    items: Sequence[bytes | msgspec.Raw] = _decoded(raw, list[msgspec.Raw])
     if len(items) > MAX_RECORDS:
-        raise Unreadable(f"at most {MAX_RECORDS} records a request")
+        raise Unreadable(many)
     return items
 
 
-def _lenient(raw: bytes | msgspec.Raw) -> Any:
-    """As Python reads it: knows NaN, and takes broken text as it comes."""
-    text = bytes(raw)
-    if len(text) > LENIENT_BYTES:
-        raise Unreadable("it is not JSON")
+def _has_too_many(raw: bytes) -> bool:
+    """Items of an array, counted without making any."""
+    depth, count = 0, 1
+    for match in _STRUCTURE.finditer(raw):
+        mark = match[0]
+        if mark == b"," and depth == 1:
+            count += 1
+            if count > MAX_RECORDS:
+                return True
+        elif mark in b"[{":
+            depth += 1
+        elif mark in b"]}":
+            depth -= 1
+    return False
+
+
+def _decoded(raw: bytes, kind: Any) -> Any:
+    """The parts of a body; where one of its records is broken text or has NaN, mended. ``ValidationError``."""
     try:
-        return json.loads(text.decode(errors="replace"))
-    except (ValueError, RecursionError) as error:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return msgspec.json.decode(mended(raw), type=kind)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"it is not JSON: {error}") from error
 
 
-def _written(value: object) -> bytes:
-    try:
-        return json.dumps(value).encode()
-    except RecursionError as error:
-        raise Unreadable("it is nested too deeply") from error
+def mended(raw: bytes) -> bytes:
+    """What apps write that is no JSON, as the nearest that is: no control characters, null for NaN and the like,
+    the mark of a lost character for half of a surrogate pair and for what is no UTF-8. In pieces, cut at commas.
+    """
+    text = raw.decode(errors="replace").encode().translate(_CONTROL_TO_SPACE)
+    result, begin = bytearray(), 0
+    while begin < len(text):
+        end = text.find(b",", begin + PIECE_BYTES) + 1 or len(text)
+        piece = _NO_NUMBER.sub(b"null", text[begin:end])
+        result += _SURROGATE.sub(_whole, piece) if rb"\u" in piece else piece
+        begin = end
+    return bytes(result)
+
+
+def _whole(match: re.Match[bytes]) -> bytes:
+    pair: bytes | None = match[2]
+    return match[0] if pair is not None else match[1] + rb"\ufffd"
 
 
 def is_array(raw: bytes) -> bool:
@@ -157,12 +198,22 @@ def is_array(raw: bytes) -> bool:
 
 
 def each(items: Iterable[bytes | msgspec.Raw], read: Any) -> Iterator[Found]:
-    """What ``read`` makes of each item; an unreadable one is its own fault."""
+    """What ``read`` makes of each item; an unreadable one is its own fault. So is one that we cannot read though we
+    should: an app sends it for ever, and what follows behind it waits. The first of these is logged.
+    """
+    is_told = False
     for item in items:
         try:
-            yield read(item)
+            found = read(item)
         except Unreadable as error:
-            yield fault(item, error)
+            found = fault(item, error)
+        except Exception as error:  # noqa: BLE001 - whatever a phone may send
+            found = fault(item, f"this server could not read it ({type(error).__name__})")
+            if not is_told:
+                is_told = True
+                at = traceback.extract_tb(error.__traceback__)[-1]
+                log.error("record_not_read", error=type(error).__name__, where=f"{at.name}:{at.lineno}")
+        yield found
 
 
 def numeric(value: object) -> Any:
@@ -216,7 +267,7 @@ def is_true(value: object) -> bool | None:
 def ms_of_seconds(value: object) -> Any:
     """Epoch milliseconds from seconds; anything else as it is, for the screening to judge."""
     number = number_of(value)
-    return round(number * 1000) if number is not None else value
+    return _ms(number) if number is not None else value
 
 
 def ms_or_seconds(value: object) -> Any:
@@ -224,7 +275,11 @@ def ms_or_seconds(value: object) -> Any:
     number = number_of(value)
     if number is None:
         return value
-    return round(number * 1000) if number < SECONDS_BELOW else round(number)
+    return _ms(number) if number < SECONDS_BELOW else round(number)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000) if abs(seconds) < NO_TIME else round(seconds)
 
 
 def key_of(value: object) -> str | None:
