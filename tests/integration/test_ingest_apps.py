@@ -21,6 +21,7 @@ from tests.factories import Org, Phone
 from tests.integration.test_sockets import node
 from tests.waiting import until
 from waypost.identity.domain import OrgSettings, TrackingLimits
+from waypost.platform.database import DatabaseAway
 from waypost.platform.rotation import rotate
 from waypost.platform.secretbox import SecretBox, new_key
 from waypost.wiring import Services
@@ -31,6 +32,7 @@ SELECT raw_at, recorded_at, latitude_e7, longitude_e7, accuracy_m, speed_mps, he
        flags, late FROM fixes WHERE org_id = $1 AND device_id = $2 ORDER BY raw_at
 """
 KEPT = "SELECT source, reason, detail, record FROM fix_rejections WHERE org_id = $1 AND device_id = $2 ORDER BY id"
+JSON = (("Content-Type", "application/json"),)
 NOBODY = "wpd_" + "x" * 32
 
 
@@ -455,3 +457,59 @@ async def test_the_set_up_text_has_an_address_for_each_app_and_they_work(api: Ap
 
 def test_a_sealed_message_is_what_the_apps_send():
     assert set(sealed({})) == {"_type", "data"}
+
+
+def batch_of(*records: dict[str, Any] | str) -> Request:
+    body = json.dumps({"location": list(records)}).encode()
+    return Request("POST", f"{INGEST}/transistor/{{token}}", body, JSON)
+
+
+def located(at: datetime, n: int, battery: float = 0.5) -> dict[str, Any]:
+    coords = {"latitude": -17.8 + n / 1e4, "longitude": 31.05, "accuracy": 5, "speed": 2}
+    return {"uuid": f"{n}", "timestamp": at.isoformat(), "coords": coords, "battery": {"level": battery}}
+
+
+async def test_a_broken_record_in_each_batch_makes_no_phone_silent(api: Api, org: Org, services: Services):
+    phone, staff = await org.phone(), api.as_(await org.token())
+    now = datetime.now(UTC)
+    for n in range(3):
+        await send(api, phone, batch_of(located(now - timedelta(seconds=30 - 5 * n), n), "broken"))
+        await services.quality.flush()
+        (device,) = (await staff("GET", "/api/v1/tracking/quality")).json["data"]
+        assert device["state"] == "live"
+    assert len(await kept(org, phone)) == 3
+
+
+async def test_the_battery_is_that_of_the_newest_fix_in_whatever_order_they_come(
+    api: Api, org: Org, services: Services
+):
+    phone, staff = await org.phone(), api.as_(await org.token())
+    now = datetime.now(UTC)
+    await send(api, phone, batch_of(*(located(now - timedelta(seconds=5 * n), n, 0.05 + n / 10) for n in range(8))))
+    await services.quality.flush()
+    (device,) = (await staff("GET", "/api/v1/tracking/quality")).json["data"]
+    assert device["battery"] == 5
+
+
+@pytest.mark.parametrize("app", ["transistor", "ping"])
+async def test_while_the_database_is_away_no_phone_uses_up_its_share(
+    api: Api, org: Org, services: Services, app: str, monkeypatch: pytest.MonkeyPatch
+):
+    phone, begin = await org.phone(), datetime.now(UTC) - timedelta(hours=1)
+    ping = [{"latitude": -17.8 + n / 1e4, "longitude": 31.05, "timestamp": (begin + timedelta(seconds=n)).isoformat()}
+            for n in range(1000)]  # fmt: skip
+    request = (
+        batch_of(*(located(begin + timedelta(seconds=n), n) for n in range(5000)))
+        if app == "transistor"
+        else Request("POST", "/api/v1/tracking/ping", json.dumps({"locations": ping}).encode(), JSON)
+    )
+
+    async def away(*_anything: object) -> None:
+        raise DatabaseAway
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(services.tracking.commit), "store", away)
+        for _ in range(8):
+            answer = await send(api, phone, request)
+            assert (answer.status, answer.json["code"]) == (503, "database-away")
+    assert (await send(api, phone, request)).status == 200

@@ -19,17 +19,22 @@ from waypost.directory.domain import DeviceNotFound
 from waypost.kernel.errors import Denied
 from waypost.kernel.principal import Role
 from waypost.platform.database import SYSTEM, Database
-from waypost.tracking.domain import Flag, Reason
+from waypost.tracking.domain import IMPORTED, Flag, Reason
 from waypost.tracking.quality import FLUSH_S, Noted, Quality
 from waypost.tracking.quality_reports import QualityReports
 from waypost.tracking.quality_upkeep import QualityUpkeep
 from waypost.tracking.rejections import Rejection
 from waypost.tracking.seen import Told
 from waypost.tracking.silence import Code, Signal, State
+from waypost.tracking.wire_quality import shown
 from waypost.wiring import Services
 
 DAY = "SELECT * FROM device_quality_days WHERE device_id = $1 ORDER BY day"
 FACTS = "SELECT * FROM device_quality WHERE device_id = $1"
+ONE_FIX = """
+INSERT INTO fixes (org_id, device_id, vehicle_id, raw_at, recorded_at, received_at, latitude_e7, longitude_e7, flags)
+VALUES ($1, $2, $2, $3, $3, now(), $4, $5, $6)
+"""
 COUNTS = "SELECT kind, what, count FROM device_quality_counts WHERE device_id = $1"
 
 
@@ -96,7 +101,7 @@ async def test_the_newer_word_wins_part_by_part_whoever_writes_last(services: Se
     await quality.flush()
     [facts] = await rows(services, FACTS, phone.device_id)
     assert (facts["heard_at"], facts["heard"], facts["source"]) == (late, 3, "osmand")
-    assert (facts["battery_pct"], facts["battery_at"]) == (50.0, late)
+    assert (facts["battery_pct"], facts["battery_at"]) == (50.0, late - timedelta(seconds=2))  # of its fix
     assert (facts["reason"], facts["ahead_s"], facts["doubts"]) == ("future", 99.0, 0)
     assert (facts["stored_at"], facts["accuracy_m"], facts["signal"]) == (late, 5.0, "lwt")
 
@@ -268,6 +273,44 @@ async def test_gaps_are_those_of_the_fixes_by_day_and_a_backlog_takes_them_away(
     assert await gaps() == [(1, timedelta(minutes=13 * 60 - 71)), (1, timedelta(minutes=10)), (0, timedelta(0))]
     await store((5, 45_000))
     assert (await gaps())[1] == (0, timedelta(0))
+
+
+async def test_a_gap_is_the_short_way_round_and_between_good_fixes_of_the_device_itself(
+    services: Services, org: Org, reports: QualityReports
+):
+    phone = await org.phone()
+    begin = NOON - timedelta(days=1)
+    # 600 m over the antimeridian while standing about; then a jump and an imported point far off, in a long pause.
+    way = [(0, 0, 1_799_999_800, 0), (10, 0, -1_799_999_800, 0), (20, 400_000, -1_799_999_800, int(Flag.SPEED_JUMP)),
+           (30, 400_000, -1_799_999_800, IMPORTED), (40, 0, -1_799_999_800, 0)]  # fmt: skip
+    async with services.database.transaction(SYSTEM) as conn:
+        await conn.execute("SELECT waypost_make_fix_partition($1)", begin)
+        for minute, north, east, flags in way:
+            at = begin + timedelta(minutes=minute)
+            await conn.execute(ONE_FIX, org.org_id, phone.device_id, at, north, east, flags)
+    _, days = await reports.of_device(org.owner, phone.device_id, 3)
+    assert [day.gaps for day in days] == [0, 0, 0]
+
+
+async def test_an_older_word_of_a_backlog_does_not_win_though_it_is_written_later(
+    services: Services, org: Org, quality: Quality
+):
+    phone, ago, poor = await org.phone(), NOON - timedelta(hours=1), [int(Flag.POOR_ACCURACY)]
+    quality.note(noted(phone, NOON, battery_pct=4.0, accuracy_sum_m=5.0, accuracy_n=1))
+    await quality.flush()
+    quality.note(
+        noted(phone, NOON + timedelta(seconds=9), newest_at=ago, battery_pct=80.0, accuracy_sum_m=90.0, accuracy_n=1,
+              flags=poor)
+    )  # fmt: skip
+    await quality.flush()
+    (facts,) = await rows(services, FACTS, phone.device_id)
+    assert (facts["battery_pct"], facts["accuracy_m"], facts["doubts"], facts["delay_s"]) == (4.0, 5.0, 0, 2.0)
+
+
+def test_a_rejected_record_is_shown_so_that_two_of_them_never_look_alike():
+    assert shown(b"\xff") == r"\xff"
+    assert shown(rb"\xff") == r"\\xff"
+    assert shown(b'{"a":"\x01"}') == r'{"a":"\x01"}'
 
 
 async def test_only_staff_ask_and_only_of_their_own(

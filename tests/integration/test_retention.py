@@ -17,6 +17,7 @@ from waypost.notifications import storage
 from waypost.notifications.states import Event, State
 from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform.database import SYSTEM
+from waypost.tracking import storage_tracks
 from waypost.tracking.upkeep import Upkeep
 from waypost.wiring import Services
 from waypost_workers.schedule import Work, scheduler_over, timetable
@@ -72,6 +73,17 @@ async def test_an_organisation_loses_its_own_old_fixes_only_and_in_batches(servi
     await Work(services).forget_fixes(org.org_id, services.clock.now())
     assert await ages(services, org.org_id) == [31, 10, 1]  # 31: a repaired clock may be two days off
     assert await ages(services, other.org_id) == [40, 10]
+
+
+async def test_imported_fixes_that_a_trip_stands_for_go_when_their_time_has_come(services: Services, org: Org):
+    phone = await org.phone()
+    assert phone.trip is not None
+    now = services.clock.now()
+    await put_fixes(services, org.org_id, phone.trip.id, [60, 1])
+    async with services.database.transaction(SYSTEM) as conn:
+        await storage_tracks.widen_span(conn, org.org_id, phone.trip.id, now - timedelta(days=60), now)
+    assert await Upkeep(services.database, services.clock).forget_fixes(org.org_id, timedelta(days=7)) == 1
+    assert await ages(services, org.org_id) == [1]
 
 
 async def test_many_fixes_of_one_very_moment_do_not_stop_the_forgetting(services: Services, org: Org):

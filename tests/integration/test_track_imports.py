@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -209,3 +212,35 @@ async def test_an_import_is_audited(api: Api, org: Org):
     await add(staff, phone, gpx([now_ms()]))
     entries = (await staff("GET", "/api/v1/audit?action=trip.track-imported")).json["data"]
     assert [entry["detail"] for entry in entries] == [{"points": 1, "accepted": 1}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<gpx>" + b'<trkpt lat="50.123456" lon="8.123456"><ele>1</ele></trkpt>' * 130_000 + b"</gpx>",
+        b"<gpx>" + b"<a/>" * 990_000 + b"</gpx>",
+        b'{"type":"FeatureCollection","features":[' + b'{"type":"Feature"},' * 150_000 + b"0]}",
+    ],
+    ids=["no times", "no points", "no geometries"],
+)
+async def test_no_file_keeps_the_others_waiting(api: Api, org: Org, body: bytes):
+    """Each turn is a few milliseconds; the bound is what a busy machine may add."""
+    phone, staff = await org.phone(), api.as_(await org.token())
+    turns: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            turns.append(time.perf_counter())
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    await add(staff, phone, body, GPX if body.startswith(b"<") else GEOJSON)
+    ticking.cancel()
+    assert max(b - a for a, b in pairwise(turns)) < 0.5
+
+
+async def test_a_file_that_is_too_long_is_refused_with_its_own_word(api: Api, org: Org):
+    phone, staff = await org.phone(), api.as_(await org.token())
+    answer = await add(staff, phone, b"<gpx>" + b"<trkpt/>" * 200_001 + b"</gpx>")
+    assert (answer.status, answer.json["code"]) == (413, "track-file-too-long")
+    assert await track(staff, phone) == []

@@ -41,7 +41,8 @@ ON CONFLICT (org_id, device_id) DO UPDATE SET
     stored_at = greatest(q.stored_at, excluded.stored_at),
     delay_s = CASE WHEN excluded.fix_at >= coalesce(q.fix_at, '-infinity') THEN excluded.delay_s ELSE q.delay_s END,
     accuracy_m = CASE WHEN excluded.fix_at >= coalesce(q.fix_at, '-infinity')
-                      THEN coalesce(excluded.accuracy_m, q.accuracy_m) ELSE q.accuracy_m END,
+                      THEN coalesce(excluded.accuracy_m, q.accuracy_m)
+                      ELSE coalesce(q.accuracy_m, excluded.accuracy_m) END,
     fix_at = greatest(q.fix_at, excluded.fix_at),
     battery_pct = CASE WHEN excluded.battery_at >= coalesce(q.battery_at, '-infinity') THEN excluded.battery_pct
                        ELSE q.battery_pct END,
@@ -117,7 +118,7 @@ SELECT (raw_at AT TIME ZONE 'UTC')::date AS day, count(*) AS gaps, max(pause) AS
                 + power((1800000000 - abs(1800000000 - abs(longitude_e7::float8 - lag(longitude_e7) OVER w))) * 0.01113
                         * cos(radians(latitude_e7 / 1e7)), 2)) AS metres
       FROM fixes WHERE org_id = $1 AND device_id = $2 AND raw_at >= $3::timestamptz - interval '1 day' AND raw_at < $4
-                   AND flags & 47 = 0
+                   AND flags & 47 < 1
     WINDOW w AS (ORDER BY raw_at, latitude_e7, longitude_e7)) AS pairs
  WHERE raw_at >= $3 AND pause > $5 AND metres >= $6
  GROUP BY 1

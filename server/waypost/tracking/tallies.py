@@ -74,7 +74,7 @@ class Facts:
         if noted.accepted:
             self.stored_at = noted.received_at
         newest_at = noted.newest_at
-        if newest_at is not None and (self.fix_at is None or newest_at >= self.fix_at):  # no backlog
+        if noted.accepted and newest_at is not None and (self.fix_at is None or newest_at >= self.fix_at):  # no backlog
             self.fix_at, self.doubts = newest_at, _shared_doubts(noted)
             self.delay_s = (noted.received_at - newest_at).total_seconds()
             if noted.accuracy_n:

@@ -35,7 +35,7 @@ MAX_RECORDS: Final = 200_000  # in 8 MiB: 40 bytes each
 MANY_COMMAS: Final = 1_000_000  # of fewer, each may end a record: 60 MB
 PIECE_BYTES: Final = 64 * 1024
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\[[^]["{}]*+\]|[\[\]{},]', re.DOTALL)  # text, a flat array, a mark
 _CONTROL_TO_SPACE = bytes(range(256)).translate(bytes.maketrans(bytes(range(32)), b" " * 32))
 _NO_NUMBER = re.compile(rb"(?<![^\s:,\[])[+-]?(?:nan|inf(?:inity)?)(?![^\s,\]}])", re.IGNORECASE)
 _SURROGATE = re.compile(
@@ -144,8 +144,8 @@ def items_of(raw: bytes) -> Sequence[bytes | msgspec.Raw]:
 
 def _has_too_many(raw: bytes) -> bool:
     """Items of an array, counted without making any."""
-    depth, count = 0, 1
-    for match in _STRUCTURE.finditer(raw):
+    depth, count = 1, 1
+    for match in _STRUCTURE.finditer(raw, raw.index(b"[") + 1):
         mark = match[0]
         if mark == b"," and depth == 1:
             count += 1
