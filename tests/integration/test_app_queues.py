@@ -145,7 +145,7 @@ class Server:
 
 @asynccontextmanager
 async def server(environment: dict[str, str], **settings: str) -> AsyncIterator[Server]:
-    small = {"WAYPOST_POOL_MIN": "1", "WAYPOST_POOL_MAX": str(POOL), "WAYPOST_POOL_WAIT_S": "0.05"}
+    small = {"WAYPOST_POOL_MIN": str(POOL), "WAYPOST_POOL_MAX": str(POOL), "WAYPOST_POOL_WAIT_S": "0.2"}
     async with open_services(Settings.from_env(environment | small | settings)) as services:
         await services.redis.flushall()
         running = TestServer(build_app(services))

@@ -1,9 +1,10 @@
 """How every node lets go, within five seconds, of who may no longer be connected.
 
 A token found good is remembered for a few seconds (``kernel/remembered.py``), so requests need no more than that. An
-open socket was let in once and for all: so a node asks the database every ``revocation_poll_s`` which of those that hold
-a connection here do not stand as they stood (signed out, removed, another role, withdrawn, another driver or truck), and
-cuts their sockets; clients connect again as what they are now. This needs no Redis, and no two clocks that agree.
+open socket was let in once and for all: so a node asks the database every ``revocation_poll_s`` which of those that
+hold a connection here do not stand as they stood (signed out, removed, another role, withdrawn, another driver or
+truck), and cuts their sockets; clients connect again as what they are now. This needs no Redis, and no two clocks that
+agree.
 """
 
 from __future__ import annotations
