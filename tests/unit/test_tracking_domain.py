@@ -13,8 +13,8 @@ from tests.fakes.clock import NOON
 from waypost.identity.domain import TrackingLimits
 from waypost.tracking.clocks import DAY_MS
 from waypost.tracking.domain import (
+    BY_ITSELF,
     DOUBTFUL,
-    UNFIT,
     Fix,
     Flag,
     Reason,
@@ -156,7 +156,7 @@ def test_unknown_values_are_none_never_a_number():
 def test_doubts_are_flags_and_keep_a_fix_out_of_the_live_view():
     assert fix(accuracy=201).flags == Flag.POOR_ACCURACY
     assert fix(mock=True).flags == Flag.MOCK
-    assert fix(mock=True, accuracy=201).flags == UNFIT
+    assert fix(mock=True, accuracy=201).flags == BY_ITSELF
     assert fix(accuracy=200, mock=False).flags == Flag.NONE
     assert fix(mock="true").flags == Flag.NONE
     assert fix(TrackingLimits(allow_mock=True), mock=True).is_good
