@@ -73,7 +73,7 @@ $(VENV)/.node: requirements/node.txt | $(VENV)/.run
 	  echo "installing Node.js into $(VENV)"; $(PIP) install --require-hashes -r requirements/node.txt; }
 	@touch $@
 
-# The official Socket.IO client, for the tests that use it.
+# The official Socket.IO client and AsyncAPI's schema, for the tests that use them.
 $(VENV)/.js: tests/e2e/js/package-lock.json | $(VENV)/.node
 	@$(BIN)/python -c 'import hatch_build as h; h.find_node().run_npm("ci", folder=h.Path("tests/e2e/js"))'
 	@touch $@

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from loadtest import budgets, history, ingest, keys, seen, world
+from loadtest import budgets, fanout, history, idle, ingest, keys, latency, recovery, roads, seen, world
 from loadtest.errors import LoadtestError
 from loadtest.machine import ROOT, machine
 from loadtest.stand import Stand
@@ -46,22 +46,24 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--seconds", type=float, default=10, help="how long each part runs (default 10)")
     load = argparse.ArgumentParser(add_help=False)
     load.add_argument("--connections", type=int, default=32, help="clients at once (default 32)")
-    load.add_argument("--yardstick", type=Path, metavar="DIR", default=YARDSTICK if YARDSTICK.is_dir() else None,
-                      help="folder with ping.lua and peer_node (default: ../shared/yardstick)")  # fmt: skip
+    yardstick = argparse.ArgumentParser(add_help=False)
+    yardstick.add_argument("--yardstick", type=Path, metavar="DIR", default=YARDSTICK if YARDSTICK.is_dir() else None,
+                           help="folder with the yardsticks (default: ../shared/yardstick)")  # fmt: skip
     rounds = argparse.ArgumentParser(add_help=False)
     rounds.add_argument("--rounds", type=int, default=1, help="times that all parts take turns (default 1)")
-    rounds.add_argument(
-        "--fixes", type=int, default=500_000, help="fixes that memory is watched over (default 500,000)"
-    )
-    _scenario(scenarios, "ingest", _ingest, ingest.__doc__, common, load, rounds)
-    _scenario(scenarios, "ping", _one_part(1), "Ours alone, one fix a request.", common, load)
-    _scenario(scenarios, "ping50", _one_part(50), "Ours alone, 50 fixes a request.", common, load)
+    soak = argparse.ArgumentParser(add_help=False)
+    soak.add_argument("--fixes", type=int, default=500_000, help="fixes that memory is watched over (default 500,000)")
+    _scenario(scenarios, "ingest", _ingest, ingest.__doc__, common, load, yardstick, rounds, soak)
+    _scenario(scenarios, "ping", _one_part(1), "Ours alone, one fix a request.", common, load, yardstick)
+    _scenario(scenarios, "ping50", _one_part(50), "Ours alone, 50 fixes a request.", common, load, yardstick)
     rows = argparse.ArgumentParser(add_help=False)
     rows.add_argument("--fixes", type=int, default=1_000_000, help="rows in the table (default 1,000,000)")
     _scenario(scenarios, "history", _history, history.__doc__, common, rows)
     _scenario(scenarios, "seen", _seen, seen.__doc__, common)
     _scenario(scenarios, "keys", _keys, keys.__doc__, common)
-    _scenario(scenarios, "all", _all, "ingest, history and seen (also without any SCENARIO).", common, load, rounds)
+    _realtime(scenarios, common, yardstick, rounds)
+    every = "ingest, history, seen, fanout, latency, idle, recovery and roads (also without any SCENARIO)."
+    _scenario(scenarios, "all", _all, every, common, load, yardstick, rounds, soak)
     made = _scenario(scenarios, "world", _world, world.__doc__)
     made.add_argument("--url", required=True, help="address of the installation")
     made.add_argument("--trips", type=int, required=True, help="how many drivers, each on a trip")
@@ -70,6 +72,24 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, help="data folder of the `waypost up` whose database is meant, if none is set"
     )
     return parser
+
+
+def _realtime(
+    scenarios: Any,
+    common: argparse.ArgumentParser,
+    yardstick: argparse.ArgumentParser,
+    rounds: argparse.ArgumentParser,
+) -> None:
+    """The scenarios of the hub."""
+    made = _scenario(scenarios, "fanout", _fanout, fanout.__doc__, common, yardstick, rounds)
+    made.add_argument("--members", type=int, default=1000, help="of the room (default 1,000)")
+    _scenario(scenarios, "latency", _latency, latency.__doc__, common)
+    made = _scenario(scenarios, "idle", _idle, idle.__doc__, common, yardstick)
+    made.set_defaults(seconds=60)
+    made.add_argument("--sockets", type=int, default=10_000, help="connections (default 10,000)")
+    made = _scenario(scenarios, "recovery", _recovery, recovery.__doc__, common)
+    made.add_argument("--clients", type=int, default=2000, help="that lose their node (default 2,000)")
+    _scenario(scenarios, "roads", _roads, roads.__doc__, common)
 
 
 def _scenario(
@@ -103,11 +123,41 @@ async def _keys(options: argparse.Namespace) -> int:
     return _finish(options, {"keys": figures}, keys.report(figures))
 
 
+async def _fanout(options: argparse.Namespace) -> int:
+    plan = fanout.Plan(options.seconds, options.rounds, options.members, _yardstick(options))
+    figures = await fanout.fanout(plan)
+    return _finish(options, {"fanout": figures}, fanout.report(figures))
+
+
+async def _latency(options: argparse.Namespace) -> int:
+    return _finish(options, {"latency": await latency.latency(options.seconds)})
+
+
+async def _idle(options: argparse.Namespace) -> int:
+    return _finish(options, {"idle": await idle.idle(options.sockets, options.seconds, _yardstick(options))})
+
+
+async def _recovery(options: argparse.Namespace) -> int:
+    return _finish(options, {"recovery": await recovery.recovery(options.clients)})
+
+
+async def _roads(options: argparse.Namespace) -> int:
+    figures = await roads.roads(options.seconds)
+    return _finish(options, {"roads": figures}, roads.report(figures))
+
+
 async def _all(options: argparse.Namespace) -> int:
     figures: dict[str, Any] = {"ingest": await ingest.ingest(_plan(options))}
     print("\n" + ingest.report(figures["ingest"]) + "\n")
     figures["history"] = await history.history(1_000_000)
     figures["seen"] = await seen.seen(options.seconds)
+    plan = fanout.Plan(options.seconds, options.rounds, yardstick=options.yardstick)
+    figures["fanout"] = await fanout.fanout(plan)
+    print("\n" + fanout.report(figures["fanout"]) + "\n")
+    figures["latency"] = await latency.latency(options.seconds)
+    figures["idle"] = await idle.idle(yardstick=options.yardstick)
+    figures["recovery"] = await recovery.recovery()
+    figures["roads"] = await roads.roads(options.seconds)
     return _finish(options, figures)
 
 
@@ -129,9 +179,14 @@ async def _world(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> ingest.Plan:
-    if options.yardstick is not None and not options.yardstick.is_dir():
-        raise LoadtestError(f"--yardstick {options.yardstick}: there is no such folder")
-    return ingest.Plan(options.seconds, options.connections, options.rounds, options.fixes, options.yardstick)
+    return ingest.Plan(options.seconds, options.connections, options.rounds, options.fixes, _yardstick(options))
+
+
+def _yardstick(options: argparse.Namespace) -> Path | None:
+    folder: Path | None = options.yardstick
+    if folder is not None and not folder.is_dir():
+        raise LoadtestError(f"--yardstick {folder}: there is no such folder")
+    return folder
 
 
 def _finish(options: argparse.Namespace, figures: dict[str, Any], report: str | None = None) -> int:

@@ -20,6 +20,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.buffer = b""
+        self.bytes_in = 0
         self.waiting: asyncio.Future[tuple[int, bytes]] | None = None
 
     @classmethod
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
+        self.bytes_in += len(data)
         head, divider, body = self.buffer.partition(b"\r\n\r\n")
         if not divider or len(body) < (size := _length(head)):
             return

@@ -11,7 +11,7 @@ import socketio
 
 from loadtest.errors import LoadtestError
 from loadtest.percentiles import percentiles
-from loadtest.stand import PASSWORD, PHONE, Stand
+from loadtest.stand import Stand
 
 EVERY_S = 0.05
 
@@ -24,10 +24,8 @@ async def seen(seconds: float) -> dict[str, Any]:
         socketio.AsyncSimpleClient() as watcher,
     ):
         world = await stand.world(1)
-        await stand.owner(world.org_id)
         (device,) = world.driven
-        async with session.post(f"{stand.urls[1]}/api/v1/auth/login", json={"phone": PHONE, "password": PASSWORD}) as r:
-            token = (await r.json())["accessToken"]
+        token = await stand.sign_in(world.org_id)
         await watcher.connect(stand.urls[1], auth={"token": token}, transports=["websocket"])
         await watcher.call("trip:join", {"tripId": str(device.trip_id)})
         arrived: dict[str, float] = {}

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ from waypost.settings import Settings
 from waypost.wiring import open_services
 
 PHONE, PASSWORD = "+263771000009", "a password for measuring"
+# A load test is one person at one address with all the connections that there are.
+UNLIMITED_SOCKETS = {f"WAYPOST_SOCKETS_PER_{whose}": "0" for whose in ("PERSON", "ORGANISATION", "ADDRESS")}
 READY_WITHIN_S = 30
 LINES_SHOWN = 20
 
@@ -60,6 +62,7 @@ class Stand:
                 "WAYPOST_SIGNING_KEY": "a key for measuring, of more than 32 characters",
                 "WAYPOST_ENCRYPTION_KEYS": new_key(),
                 "WAYPOST_LOG_LEVEL": "WARNING",
+                **UNLIMITED_SOCKETS,
             }
             stand = cls(stack, environment, folder / "server.log")
             exits.callback(stand._complain)
@@ -68,20 +71,20 @@ class Stand:
             yield stand
 
     @asynccontextmanager
-    async def node(self) -> AsyncIterator[None]:
-        """One more server process."""
+    async def node(self, settings: Mapping[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+        """One more server process, with some settings of its own."""
         port = free_port()
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "waypost.cli", "serve", "--port", str(port),
-                env={**os.environ, **self.environment}, stdout=log, stderr=log,
+                env={**os.environ, **self.environment, **(settings or {})}, stdout=log, stderr=log,
             )  # fmt: skip
         try:
             url = f"http://127.0.0.1:{port}"
             await ready(f"{url}/readyz", process)
             self.urls.append(url)
             self.pids.append(process.pid)
-            yield
+            yield process
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -103,6 +106,16 @@ class Stand:
             await services.identity.add_user(
                 org_id=org_id, name="Owner", role=Role.OWNER, password=PASSWORD, phone=PHONE
             )
+
+    async def sign_in(self, org_id: UUID) -> str:
+        """An access token of that organisation's owner, who is made for it."""
+        await self.owner(org_id)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.urls[0]}/api/v1/auth/login", json={"phone": PHONE, "password": PASSWORD}) as response,
+        ):
+            token: str = (await response.json())["accessToken"]
+        return token
 
     @asynccontextmanager
     async def superuser(self, database: str = "waypost") -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

@@ -42,7 +42,7 @@ class Described:
             return
         assert content_type in content, f"{method} {path}: {status} came as {content_type}"
         if content_type.endswith("json"):
-            schema = _absolute(content[content_type]["schema"])
+            schema = absolute(content[content_type]["schema"])
             problems = list(Draft202012Validator(schema, registry=self.registry).iter_errors(body))
             assert not problems, f"{method} {path}: {status}: {problems[0].message} in {body}"
 
@@ -51,13 +51,13 @@ class Described:
         return next((found[method.lower()] for found in exact if method.lower() in found), None)
 
 
-def _absolute(schema: Any) -> Any:
+def absolute(schema: Any) -> Any:
     """The same schema with references into the document by its own name."""
     if isinstance(schema, dict):
         return {
-            key: f"{ROOT}{value}" if key == "$ref" and isinstance(value, str) else _absolute(value)
+            key: f"{ROOT}{value}" if key == "$ref" and isinstance(value, str) else absolute(value)
             for key, value in schema.items()
         }
     if isinstance(schema, list):
-        return [_absolute(each) for each in schema]
+        return [absolute(each) for each in schema]
     return schema

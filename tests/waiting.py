@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import socketio
 from socketio.exceptions import ConnectionError as ConnectFailed
 
+from tests.heard import Events, events_of
+
 T = TypeVar("T")
 POLL_S = 0.02
 
@@ -41,15 +43,22 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Listener:
-    """A python-socketio client that keeps every event it hears, in order."""
+    """A python-socketio client that keeps every event it hears, in order.
+
+    ``described``: what it hears is compared with; ``wrong``: what was not as described, told at the end of the test.
+    """
 
     sio: socketio.AsyncClient = field(default_factory=lambda: socketio.AsyncClient(reconnection=False))
     heard: list[tuple[str, Any]] = field(default_factory=list)
     refusal: Any = None
+    described: Events | None = None
+    wrong: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         async def hear(event: str, *arguments: Any) -> None:
             self.heard.append((event, arguments[0] if arguments else None))
+            if self.described is not None:
+                self.wrong += self.described.wrong_of(event, *arguments)
 
         async def refused(said: Any = None) -> None:
             self.refusal = said
@@ -60,7 +69,10 @@ class Listener:
     async def call(self, event: str, *arguments: object) -> Any:
         """Emit and wait for the ack. A bare call sends the event without an argument."""
         data = arguments[0] if len(arguments) == 1 else (arguments or None)
-        return await self.sio.call(event, data, timeout=15)
+        ack = await self.sio.call(event, data, timeout=15)
+        if self.described is not None:
+            self.wrong += self.described.wrong_ack(event, ack)
+        return ack
 
     async def join(self, trip_id: object) -> Any:
         """Join a trip's room; the ack, which was a yes."""
@@ -88,7 +100,7 @@ class Listener:
 @asynccontextmanager
 async def listening(url: str, token: object = None, **options: Any) -> AsyncIterator[Listener]:
     """A connected listener; ``Refused`` when the server says no. ``token`` None: no auth at all."""
-    listener = Listener()
+    listener = Listener(described=await events_of(url))
     auth = options.pop("auth", None if token is None else {"token": token})
     try:
         try:
@@ -96,6 +108,7 @@ async def listening(url: str, token: object = None, **options: Any) -> AsyncIter
         except ConnectFailed as error:
             raise Refused(listener.refusal) from error
         yield listener
+        assert listener.wrong == []
     finally:
         await listener.sio.disconnect()
         await listener.sio.shutdown()

@@ -5,8 +5,7 @@ import { Fleet } from './fleet/fleet';
 import { matching, searchWithView, viewFromSearch, type View } from './fleet/filter';
 import { Connection } from './realtime/connection';
 import { liveness } from './realtime/liveness';
-import { Membership } from './realtime/membership';
-import { endsSession, type FleetJoined } from './realtime/protocol';
+import { endsSession } from './realtime/protocol';
 import { lookAgain } from './session/call';
 import { mayWatch } from './session/roles';
 import { Qualities } from './quality/qualities';
@@ -14,8 +13,6 @@ import { renew, sessionEnded } from './session/session';
 import { session } from './session/store';
 import { TripDetail } from './trip/trip-detail';
 import { now } from './ui/clock';
-
-const RENEWED_WAIT_MS = 1_000;
 
 /** Everything behind the signed-in page; lives from sign-in to sign-out. */
 export type Console = ReturnType<typeof openConsole>;
@@ -31,9 +28,7 @@ export function useConsole(): Console {
 export function openConsole() {
   const fleet = new Fleet();
   const connection = new Connection({
-    token: () => session.value?.accessToken,
-    onTokenRefused: (token) => void continueSession(connection, token),
-    onTokenExpiring: () => void renew(),
+    token: tokenInPlaceOf,
     onCut: () => void lookAgain(),
   });
   const qualities = mayWatch() ? new Qualities() : undefined;
@@ -99,13 +94,8 @@ export function openConsole() {
 }
 
 function enterFleet(connection: Connection, fleet: Fleet): void {
-  const membership = new Membership<FleetJoined>(connection.socket, {
-    join: 'fleet:join',
-    params: {},
-    onSnapshot: ({ trips, positions }) => {
-      fleet.reset(trips ?? [], positions ?? []);
-      connection.heard();
-    },
+  connection.joinFleet({
+    onSnapshot: ({ trips, positions }) => fleet.reset(trips ?? [], positions ?? []),
     onEvent: (event) => {
       if (event.name === 'fleet:positions') fleet.apply(event.payload.positions);
       else if (event.name === 'trip:event' && event.payload.trip) fleet.applyTrip(event.payload.trip);
@@ -114,12 +104,10 @@ function enterFleet(connection: Connection, fleet: Fleet): void {
       if (endsSession(code)) sessionEnded();
     },
   });
-  connection.enter('fleet', membership);
 }
 
-/** The socket was refused for its token: go on with a new one, if there is one to be had. */
-async function continueSession(connection: Connection, refused: string | undefined): Promise<void> {
-  if ((await renew(refused)) === 'ended') return sessionEnded();
-  // A pause, so that a token refused again and again cannot spin.
-  connection.connectIn(RENEWED_WAIT_MS);
+/** The socket's token; `refused`: that one is not taken any more, so it goes on with a new one, if there is one to be had. */
+async function tokenInPlaceOf(refused?: string): Promise<string | undefined> {
+  if (refused !== undefined && (await renew(refused)) === 'ended') sessionEnded();
+  return session.value?.accessToken;
 }

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 from aiohttp import web
 
@@ -15,11 +16,14 @@ from waypost.directory.http_devices import DeviceRoutes
 from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
+from waypost.jobs import told as jobs_told
 from waypost.jobs.http import JobRoutes
+from waypost.notifications import told as notifications_told
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.dev_page import DevOutbox
 from waypost.notifications.http import NotificationRoutes, TripLookup
 from waypost.platform.addresses import Proxies, addresses
+from waypost.platform.asyncapi import EventDescription
 from waypost.platform.bodies import MAX_BODY_BYTES
 from waypost.platform.caching import caching
 from waypost.platform.docs import DocsRoutes
@@ -32,18 +36,28 @@ from waypost.platform.pages import Pages
 from waypost.platform.routes import Route
 from waypost.platform.telemetry import log
 from waypost.platform.web import authentication, problems
+from waypost.realtime import told as hub_told
+from waypost.realtime.catalogue import Catalogue
+from waypost.tracking import told as tracking_told
+from waypost.tracking.healing import Healing
 from waypost.tracking.http import TrackingRoutes
 from waypost.tracking.http_apps import AppHeaderRoutes, AppRoutes
 from waypost.tracking.http_imports import ImportRoutes
 from waypost.tracking.http_quality import QualityRoutes
 from waypost.tracking.http_streets import StreetRoutes
 from waypost.tracking.http_tracks import TrackRoutes
+from waypost.tracking.sight import Sight
 from waypost.tracking.socket import TrackingEvents
+from waypost.trips import told as trips_told
 from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes
 from waypost.wiring import Services, offered
 
 DESCRIPTION = Description("Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown))
+EVENTS = EventDescription("Waypost", version("waypost"))
+
+LEFTOVERS_EVERY_S = 10.0  # a relay looks every second
+FINISH_S = 1.0
 
 
 def route_table(services: Services) -> list[Route]:
@@ -56,7 +70,7 @@ def route_table(services: Services) -> list[Route]:
         *InvitationRoutes(services.invitations, services.settings.public_url).routes(),
         *DirectoryRoutes(services.directory).routes(),
         *DeviceRoutes(services.directory.devices, services.settings.public_url).routes(),
-        *TripRoutes(services.trips).routes(),
+        *TripRoutes(services.trips, services.watching).routes(),
         *TrackingRoutes(services.tracking).routes(),
         *TrackRoutes(services.tracks).routes(),
         *ImportRoutes(services.imports).routes(),
@@ -70,6 +84,21 @@ def route_table(services: Services) -> list[Route]:
         *JobRoutes(services.jobs).routes(),
         *MetricsRoutes(services.metrics, _metrics_token(services)).routes(),
     ]
+
+
+def event_table(services: Services) -> Catalogue:
+    """Every event of every feature."""
+    tracking = TrackingEvents(services.hub, services.tracking, services.trips)
+    return Catalogue.of(
+        [*services.hub.own_commands(TokenInvalid, TokenExpired), *tracking.commands()],
+        [*hub_told.TOLD, *trips_told.TOLD, *tracking_told.TOLD, *notifications_told.TOLD, *jobs_told.TOLD],
+    )
+
+
+def describe_events(services: Services) -> dict[str, Any]:
+    """The AsyncAPI document."""
+    events = event_table(services)
+    return EVENTS.document(events.commands, events.told)
 
 
 def build_app(services: Services) -> web.Application:
@@ -89,13 +118,13 @@ def build_app(services: Services) -> web.Application:
             idempotency(services.database, services.box, services.clock),
         ],
     )
-    services.hub.sio.attach(app)
+    services.hub.stack.attach(app)
     routes = route_table(services)
-    docs = DocsRoutes(DESCRIPTION, routes).routes()
+    docs = DocsRoutes(DESCRIPTION, routes, lambda: describe_events(services)).routes()
     app.add_routes([route.definition() for route in [*routes, *docs, *_pages(services)]])
-    TrackingEvents(services.hub, services.tracking, services.trips).register()
+    services.hub.serve(event_table(services).commands)
     app.cleanup_ctx.append(lambda _app: _background(services))
-    app.on_shutdown.append(lambda _app: services.hub.close())
+    app.on_shutdown.append(lambda _app: services.hub.stack.close())
     return app
 
 
@@ -127,7 +156,10 @@ async def _background(services: Services) -> AsyncIterator[None]:
     """What runs beside the requests: hub, publisher, watch over who is connected, counters. A failure of one is logged
     and ends the server.
     """
-    watch = services.watch.run(services.settings.revocation_poll_s, services.hub.connected, services.hub.cut)
+    watch = services.watch.run(services.settings.revocation_poll_s, services.hub.principals, services.hub.cut)
+
+    healing = Healing(services.database, services.clock, services.realtime, services.hub.live)
+    sight = Sight(services.hub, services.trips, services.clock)
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -135,10 +167,15 @@ async def _background(services: Services) -> AsyncIterator[None]:
             tasks.create_task(services.realtime.run())
             tasks.create_task(watch)
             tasks.create_task(services.quality.run())
+            tasks.create_task(services.presence.run(services.hub.stack.broadcast))
+            tasks.create_task(services.leftovers.run(LEFTOVERS_EVERY_S))
+            tasks.create_task(healing.run())
+            tasks.create_task(sight.run(services.settings.revocation_poll_s))
 
     task = asyncio.create_task(run())
     task.add_done_callback(_fail_loudly)
     yield
+    await services.realtime.finish(FINISH_S)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

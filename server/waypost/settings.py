@@ -28,6 +28,13 @@ def _networks(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    for origin in (part.strip() for part in text.split(",")):
+        if origin and origin != "*" and not re.fullmatch(r"https?://[^\s/?#]+", origin):
+            raise ValueError("give each as https://name, without a path")
+    return text
+
+
 def _roles(value: object) -> object:
     return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
@@ -178,6 +185,49 @@ class Settings(BaseSettings):
     fleet_tick_ms: Annotated[
         int, Field(ge=0, le=5000, description="Positions of a fleet that come within this time leave as one event.")
     ] = 50
+    crowd: Annotated[
+        int, Field(ge=1, description="A trip that so many watch on one process is told in ticks, as fleets are.")
+    ] = 50
+    crowd_tick_ms: Annotated[
+        int, Field(ge=0, le=5000, description="Events of such a trip that come within this time leave together.")
+    ] = 50
+    socket_tick_ms: Annotated[
+        int,
+        Field(ge=0, le=5000, description="What one connection is told within this time, by any room, leaves together."),
+    ] = 20
+    history_events: Annotated[
+        int, Field(ge=10, le=100_000, description="A room's last events that are kept for those who come back.")
+    ] = 1000
+    history_s: Annotated[
+        int, Field(ge=10, le=86400, description="How long they are kept after the room's last event, seconds.")
+    ] = 900
+    bus_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Another Valkey or Redis for live events: an address, or"
+            " `redis+cluster://host:port,host:port` for a cluster."
+        ),
+    ] = None
+    sockets_per_person: Annotated[
+        int, Field(ge=0, description="Sockets that a person or device may hold to one process; 0: any number.")
+    ] = 50
+    sockets_per_organisation: Annotated[int, Field(ge=0, description="The same of an organisation; 0: any number.")] = (
+        20_000
+    )
+    sockets_per_address: Annotated[int, Field(ge=0, description="The same of a network address; 0: any number.")] = (
+        2_000
+    )
+    socket_origins: Annotated[
+        str,
+        AfterValidator(_origins),
+        Field(
+            description="Pages that may open sockets, besides this server's own: such as https://shop.example.com,"
+            " divided by commas; `*`: any."
+        ),
+    ] = ""
+    socket_join_s: Annotated[
+        float, Field(gt=0, le=300, description="A socket that has not signed in after this time is closed, seconds.")
+    ] = 10.0
     ingest_window_ms: Annotated[
         float,
         Field(ge=0, le=1000, description="Reports that come within this time are stored together; 0: each alone."),
@@ -216,6 +266,18 @@ class Settings(BaseSettings):
     keep_quality_days: Annotated[
         int, Field(ge=1, le=3650, description="How long each device's daily counters are kept, days.")
     ] = 400
+    drain_notice_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=120,
+            description="After a stop signal `/readyz` says no for so long before anything is closed: your balancer's"
+            " time to notice, seconds.",
+        ),
+    ] = 0.0
+    drain_sockets_s: Annotated[
+        float, Field(ge=0, le=300, description="Then sockets are sent away, spread over at most this time, seconds.")
+    ] = 10.0
     drain_s: Annotated[
         float, Field(ge=0, le=120, description="How long running requests may take after a stop signal, seconds.")
     ] = 10.0

@@ -46,10 +46,19 @@ from waypost.platform.database import SYSTEM, Database, PoolSize, open_database
 from waypost.platform.health import OK, Finding, Health, Probe
 from waypost.platform.limits import Limiter
 from waypost.platform.metrics import Metrics
-from waypost.platform.redis import check_redis, open_redis
+from waypost.platform.redis import BusRedis, check_redis, open_bus_redis, open_redis
 from waypost.platform.secretbox import SecretBox
 from waypost.platform.work import AtWork
+from waypost.realtime.broadcast import Paces
+from waypost.realtime.bus import RedisBus
+from waypost.realtime.door import Door
+from waypost.realtime.drain import Drain
+from waypost.realtime.fanout import Options
 from waypost.realtime.hub import Hub
+from waypost.realtime.leftovers import Leftovers
+from waypost.realtime.limits import Counts, Most
+from waypost.realtime.presence import Presence
+from waypost.realtime.presence_store import WatcherStore
 from waypost.realtime.service import Realtime
 from waypost.settings import BadSettings, Settings, reveal
 from waypost.tracking.app_reports import AppReports
@@ -65,6 +74,7 @@ from waypost.tracking.tracks import Tracks
 from waypost.trips import notices
 from waypost.trips.export import TripsExport
 from waypost.trips.service import Trips
+from waypost.trips.watching import Watching
 
 # What may be exported; a feature brings its kind.
 JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport()}
@@ -107,6 +117,10 @@ class Services:
     jobs: Jobs
     notifications: Notifications
     hub: Hub
+    drain: Drain
+    presence: Presence
+    watching: Watching
+    leftovers: Leftovers
     realtime: Realtime
 
 
@@ -116,6 +130,8 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
     clock = clock or SystemClock()
     need = needed(settings)
     redis = open_redis(need.redis_url)
+    bus_url = reveal(settings.bus_url)
+    bus_redis = open_bus_redis(bus_url) if bus_url else BusRedis((redis,))
     try:
         database = await open_database(
             need.database_url,
@@ -123,7 +139,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             PoolSize(settings.pool_min, settings.pool_max, settings.pool_wait_s, pooler=settings.database_pooler),
         )
         try:
-            services = _assemble(settings, clock, database, redis, need)
+            services = _assemble(settings, clock, database, redis, bus_redis, need)
             try:
                 yield services
             finally:
@@ -133,10 +149,13 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         finally:
             await database.close()
     finally:
+        await bus_redis.aclose()
         await redis.aclose()
 
 
-def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis, need: Needed) -> Services:
+def _assemble(
+    settings: Settings, clock: Clock, database: Database, redis: Redis, bus_redis: BusRedis, need: Needed
+) -> Services:
     metrics = Metrics()
     cache = Cache(redis, clock, metrics.cache_read)
     customers: Kind[Contact | None] = Kind(
@@ -162,19 +181,26 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
     throttle = Throttle(limiter, settings.sign_ins_per_account, settings.sign_ins_per_address)
     hashing = passwords()
     identity = Identity(database, clock, access_tokens, hashing, devices, sessions, throttle, rules)
-    hub = Hub(redis, identity.authenticate)
-    realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000)
+    hub = _hub(settings, clock, bus_redis, identity)
+    members = Members(database, clock, sessions)
+    presence = Presence(WatcherStore(hub.bus.shards), members.names, clock)
+    hub.rooms.entered.append(presence.entered)
+    hub.rooms.left.append(presence.left)
+    drain = Drain(hub, clock, settings.drain_notice_s, settings.drain_sockets_s)
+    leftovers = Leftovers(database, hub.bus, clock)
+    realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 2000, leftovers.forget)  # the other half is the hub's
+    trips = Trips(database, clock, realtime)
     quality = Quality(database, clock)
     room = WaitingRoom(settings.ingest_waiting)
     commit = GroupCommit(database, Telling(realtime).tell, settings.ingest_window_ms / 1000, room)
-    _watch(metrics, database, realtime, cache)
+    _watch(metrics, database, realtime, leftovers, cache)
     tracking = Tracking(database, clock, rules, commit, quality, DeviceShares(clock))
     return Services(
         settings=settings,
         clock=clock,
         database=database,
         redis=redis,
-        health=Health(clock, _probes(database, redis, settings)),
+        health=Health(clock, (*_probes(database, redis, settings), Probe("server", drain.ready))),
         metrics=metrics,
         cache=cache,
         rules=rules,
@@ -187,12 +213,12 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
         identity=identity,
         operator=Operator(database, clock, identity.passwords),
         organisations=Organisations(database, clock, rules),
-        members=Members(database, clock, sessions),
+        members=members,
         invitations=Invitations(database, clock, hashing, sessions, throttle),
         watch=Watch((sessions, devices), clock),
         audit=Audit(database),
         directory=Directory.over(database, clock, book, apps),
-        trips=Trips(database, clock, realtime),
+        trips=trips,
         tracking=tracking,
         tracks=Tracks(database),
         imports=Imports(database, clock, rules, tracking),
@@ -203,15 +229,39 @@ def _assemble(settings: Settings, clock: Clock, database: Database, redis: Redis
         jobs=Jobs(database, clock, realtime, JOB_KINDS, job_rules(settings)),
         notifications=Notifications(database, clock, realtime),
         hub=hub,
+        drain=drain,
+        presence=presence,
+        watching=Watching(trips, presence, members.names),
+        leftovers=leftovers,
         realtime=realtime,
     )
 
 
-def _watch(metrics: Metrics, database: Database, realtime: Realtime, cache: Cache) -> None:
+def _hub(settings: Settings, clock: Clock, redis: BusRedis, identity: Identity) -> Hub:
+    most = Most(settings.sockets_per_person, settings.sockets_per_organisation, settings.sockets_per_address)
+    origins = [part.strip() for part in settings.socket_origins.split(",") if part.strip()]
+    return Hub(
+        Door(identity.admit, clock, Counts(most)),
+        clock,
+        Options(
+            origins=origins or None,
+            connect_timeout_s=settings.socket_join_s,
+            tick_s=settings.socket_tick_ms / 1000,
+        ),
+        Paces(settings.fleet_tick_ms / 1000, settings.crowd, settings.crowd_tick_ms / 1000),
+        lambda deliver, declare: RedisBus(
+            redis, deliver, declare, history_events=settings.history_events, history_s=settings.history_s
+        ),
+    )
+
+
+def _watch(metrics: Metrics, database: Database, realtime: Realtime, leftovers: Leftovers, cache: Cache) -> None:
     metrics.watch_pools(database)
     metrics.gauge("waypost_cache_values", "Values in this process's cache.", lambda: sum(sizes(cache).values()))
     metrics.gauge("waypost_events_waiting", "Events that wait to be published.", realtime.queue.qsize)
     metrics.gauge("waypost_events_dropped", "Events that were dropped since the start.", lambda: realtime.dropped)
+    promised = "Promised events that nobody has published yet."
+    metrics.gauge("waypost_promised_events_waiting", promised, lambda: leftovers.waiting.events)
 
 
 def _probes(database: Database, redis: Redis, settings: Settings) -> tuple[Probe, ...]:

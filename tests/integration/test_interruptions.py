@@ -39,24 +39,15 @@ async def test_a_token_withdrawn_by_a_node_whose_clock_is_behind_is_withdrawn_ev
         await services.devices.authenticate(phone.token)
 
 
-async def test_a_counter_of_another_redis_is_a_new_epoch_not_the_old_numbers_again(services: Services):
-    bus, room = services.hub.bus, trip_room(uuid4(), uuid4())
-    epoch, seq = await bus.place(room)
-    assert await bus.place(room) == (epoch, seq)
-    bus.server = "the run of another server"
-    again, start = await bus.place(room)
-    assert (again != epoch, start) == (True, 0)
-
-
 async def test_a_join_that_fails_while_it_reads_its_snapshot_has_joined_nothing(api: Api, org: Org, services: Services):
     phone = await org.phone()
     assert phone.trip is not None
     room = trip_room(org.org_id, phone.trip.id)
     async with listening(api.url, await org.token()):
-        (sid,) = services.hub.principals
+        (sid,) = services.hub.door.connections
 
         async def fail_to_read() -> None:
-            async with services.hub.joining(sid, room):
+            async with services.hub.rooms.joining(sid, room):
                 assert services.hub.index.is_live(room)
                 raise Unavailable
 

@@ -18,7 +18,7 @@ from tests.conftest import Api
 from tests.factories import Org, Phone
 from tests.integration.test_http_tracking import location, ping
 from tests.waiting import Listener, listening, until
-from waypost.realtime.hub import MAX_ROOMS
+from waypost.realtime.attendance import MAX_ROOMS
 from waypost.trips.service import NewTrip
 
 EVENTS = ("trip:join", "trip:leave", "fleet:join", "tracking:ping")

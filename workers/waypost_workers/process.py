@@ -12,6 +12,8 @@ from waypost.platform.heartbeats import Heart
 from waypost.platform.telemetry import log
 from waypost.wiring import Services
 
+LAST_EVENTS_S = 1.0  # for what waits to be published at the end
+
 
 def stop_on_signals() -> asyncio.Event:
     """Set by SIGINT or SIGTERM; a second one ends the process at once."""
@@ -60,6 +62,8 @@ async def beside(
         yield
     finally:
         ended = task.done()
+        if not ended:
+            await services.realtime.finish(LAST_EVENTS_S)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

@@ -1,4 +1,5 @@
-"""The command ``waypost-worker relay``: the only place that gives deliveries to the workers.
+"""The command ``waypost-worker relay``: the only place that gives deliveries to the workers, and the first to look for
+events that a process promised and did not live to publish.
 
 Woken by NOTIFY, and by the clock at least once a second: a LISTEN that is dead, or that a pooler swallows, costs that
 second and nothing else. Any number may run. It waits while the database or Redis is away.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncpg
 from arq.connections import ArqRedis
@@ -45,8 +47,9 @@ async def serve(settings: Settings) -> None:
         queues = open_queues(needed(settings).redis_url)
         pokes = JobPokes(services.database, services.jobs)
         loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, pokes)
+        leftovers = partial(services.leftovers.run, settings.relay_poll_s)
         try:
-            async with beside(services, heart("relay", services.clock)):
+            async with beside(services, heart("relay", services.clock), leftovers):
                 log.info("relay_ready", channels=[str(channel) for channel in sorted(offered(settings))])
                 await run(loop, stop, listen_url(settings))
         finally:

@@ -71,6 +71,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("drop-job-files", hourly, work.drop_job_files),
         Timed("forget-jobs", Daily(time(4, 0)), work.forget_jobs),
         Timed("forget-answers", hourly, work.forget_answers),
+        Timed("drop-events", hourly, work.drop_events),
         Timed("forget-sign-ins", Daily(time(4, 10)), work.forget_sign_ins),
         Timed("forget-audit", Daily(time(4, 20)), work.forget_audit),
         Timed("forget-quality", Daily(time(4, 25)), work.forget_quality),
@@ -140,6 +141,11 @@ class Work:
 
     async def forget_answers(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("answers", await self._identity.forget_answers(ANSWERS_KEPT))
+
+    async def drop_events(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Promised events that nobody could publish for a day: whoever watches has joined anew since."""
+        if dropped := await self._services.leftovers.drop_old():
+            log.error("promised_events_dropped", count=dropped)
 
     async def forget_sign_ins(self, _org_id: UUID, _due_at: datetime) -> None:
         """Sessions that are over, refresh tokens and invitations that have run out."""

@@ -38,6 +38,13 @@ it('forgets vehicles that a later snapshot does not hold', () => {
   expect(fleet.rows.value.map((row) => row.id)).toEqual(['b']);
 });
 
+it('takes an older place from a later snapshot: what it knew was a jump', () => {
+  const fleet = new Fleet();
+  fleet.reset([], [position('a', { latitude: 31, recordedAt: new Date(NOON + 1_000).toISOString() })]);
+  fleet.reset([], [position('a')]);
+  expect(fleet.find('a')?.position?.latitude).toBe(30);
+});
+
 it('tells the page at most every 400 ms', () => {
   const fleet = new Fleet();
   fleet.reset([], [position('a')]);

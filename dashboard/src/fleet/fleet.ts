@@ -43,10 +43,11 @@ export class Fleet {
     return vehicles.some((vehicle) => stateOf(vehicle, newestMs) === 'moving');
   });
 
-  /** A snapshot: what is not in it is gone, what we know newer stays newer. */
+  /** A snapshot: what is not in it is gone, also a place newer than its own, which was a jump then. */
   reset(trips: readonly Trip[], positions: readonly Position[]): void {
-    const present = new Set(positions.map((position) => position.vehicleId));
-    for (const id of this.#vehicles.keys()) if (!present.has(id)) this.#vehicles.delete(id);
+    const newest = new Map(positions.map((each) => [each.vehicleId, Date.parse(each.recordedAt)]));
+    for (const { id, recordedAtMs } of this.#vehicles.values())
+      if (recordedAtMs > (newest.get(id) ?? -Infinity)) this.#vehicles.delete(id);
     this.#trips.clear();
     for (const trip of trips) this.#trips.set(trip.id, trip);
     this.#move(positions);

@@ -1,46 +1,48 @@
 import type { Socket } from 'socket.io-client';
-import { asRoomEvent, type Ack, type Joined, type Refusal, type RoomEvent } from './protocol';
-import { rejoinWaitMs, Room } from './room';
+import { Joining } from './joining';
+import { Seen } from './newest';
+import { asRoomEvent, missedOf, type Joined, type Refusal, type RoomEvent } from './protocol';
+import { Room, type Mark } from './room';
 
-const ACK_TIMEOUT_MS = 10_000;
-const RETRY_MS = 3_000;
+/** Where a room stands after each step, and what made it so; for logs and tests. */
+export interface Step extends Mark {
+  from: number;
+  by: 'snapshot' | 'missed' | 'event';
+}
 
 export interface MembershipSpec<A extends Joined> {
   /** The event that joins, and what it says beside `since`. */
   join: string;
-  params: Record<string, unknown>;
+  params: object;
+  /** Replace what you have. */
   onSnapshot: (ack: A) => void;
+  /** Apply it on what you have. Each `eventId` comes once. */
   onEvent: (event: RoomEvent) => void;
+  /** With `retry` it is tried again by itself. */
   onRefused: (refusal: Refusal) => void;
+  onStep?: ((step: Step) => void) | undefined;
 }
 
 /** Being in one room over a socket that comes and goes: joins, joins again, applies in order. */
 export class Membership<A extends Joined> {
-  readonly #socket: Socket;
   readonly #spec: MembershipSpec<A>;
   readonly #room = new Room<RoomEvent>();
-  #attempt = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #seen = new Seen();
+  readonly #joining: Joining<A>;
 
   constructor(socket: Socket, spec: MembershipSpec<A>) {
-    this.#socket = socket;
     this.#spec = spec;
+    this.#joining = new Joining<A>(socket, {
+      event: spec.join,
+      params: () => this.#params(),
+      onAck: (ack) => this.#accept(ack),
+      onRefused: spec.onRefused,
+    });
   }
 
-  /** Join, or join again. An ack of an earlier attempt is ignored. */
+  /** Join, or join again. */
   join(): void {
-    this.#clearTimer();
-    const attempt = ++this.#attempt;
-    const since = this.#room.begin();
-    const params = since ? { ...this.#spec.params, since } : this.#spec.params;
-    this.#socket
-      .timeout(ACK_TIMEOUT_MS)
-      .emit(this.#spec.join, params, (error: Error | null, ack?: Ack<A>) => {
-        if (attempt !== this.#attempt) return;
-        if (error || !ack) return this.#joinIn(RETRY_MS);
-        if (!ack.ok) return this.#refused(ack.error);
-        this.#accept(ack);
-      });
+    this.#joining.now();
   }
 
   receive(event: RoomEvent): void {
@@ -49,40 +51,38 @@ export class Membership<A extends Joined> {
 
   /** The socket is down: the next `join` continues from here. */
   lost(): void {
-    this.#clearTimer();
-    this.#attempt += 1;
+    this.#joining.stop();
     this.#room.lost();
   }
 
+  /** The server has put us out of the room for good. */
+  gone(): void {
+    this.lost();
+    this.#spec.onRefused({ code: 'trip-gone', detail: 'You may not see this trip any more.', retry: false });
+  }
+
+  #params(): object {
+    const since = this.#room.begin();
+    return since ? { ...this.#spec.params, since } : this.#spec.params;
+  }
+
   #accept(ack: A): void {
-    if (!ack.recovered) this.#spec.onSnapshot(ack);
-    for (const missed of ack.recovered ? (ack.missed ?? []) : []) {
-      const event = asRoomEvent(missed);
-      if (event) this.#spec.onEvent(event);
+    const missed = missedOf(ack)?.flatMap((event) => asRoomEvent(event) ?? []);
+    if (!missed) {
+      this.#spec.onSnapshot(ack);
+      this.#spec.onStep?.({ epoch: ack.epoch, seq: ack.seq, from: ack.seq, by: 'snapshot' });
     }
-    this.#apply(this.#room.joined(ack));
+    this.#apply(this.#room.joined(ack, missed), missed?.length);
   }
 
-  #apply(events: RoomEvent[]): void {
-    events.forEach(this.#spec.onEvent);
-    if (this.#room.needsJoin && this.#timer === undefined) this.#joinIn(rejoinWaitMs(Math.random()));
-  }
-
-  #refused(refusal: Refusal): void {
-    this.#spec.onRefused(refusal);
-    if (refusal.retry) this.#joinIn(RETRY_MS);
-  }
-
-  #joinIn(waitMs: number): void {
-    this.#clearTimer();
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#socket.connected) this.join();
-    }, waitMs);
-  }
-
-  #clearTimer(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+  /** The first of them, so `many`, were missed before. */
+  #apply(events: RoomEvent[], many = 0): void {
+    events.forEach((event, index) => {
+      // A repeat has its place in the room, but nothing to say.
+      if (!event.eventId || !this.#seen.isRepeat(event.eventId)) this.#spec.onEvent(event);
+      const { epoch, seq, from } = event;
+      this.#spec.onStep?.({ epoch, seq, from: from ?? seq, by: index < many ? 'missed' : 'event' });
+    });
+    if (this.#room.needsJoin) this.#joining.soon();
   }
 }

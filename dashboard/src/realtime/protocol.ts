@@ -1,7 +1,7 @@
 import type { EventKind, Location, Maybe, Position, Trip } from '../api/types';
 import type { Mark, Sequenced } from './room';
 
-/** The Socket.IO events and acks that the dashboard uses (DESIGN.md, section 5). */
+/** The Socket.IO events and acks of a Waypost server (docs/protocol.md). */
 export interface FleetPositions extends Sequenced {
   positions: Position[];
 }
@@ -9,7 +9,8 @@ export interface FleetPositions extends Sequenced {
 export interface TripLocation extends Sequenced {
   tripId: string;
   locations: Location[];
-  withdrawn?: string[];
+  /** The times of fixes told before that turned out to be jumps. */
+  withdrawn?: Maybe<string[]>;
 }
 
 export interface TripChange extends Sequenced {
@@ -24,24 +25,45 @@ export interface TripChange extends Sequenced {
   trip?: Maybe<Trip>;
 }
 
-/** An event of a room, with its name; what `Room` orders. */
-export type RoomEvent = Sequenced &
+/** An event with its name and its place. */
+export interface PlacedEvent extends Sequenced {
+  name: string;
+  eventId: string | undefined;
+  payload: object;
+}
+
+/** An event of a room that one joins. `other`: one that this client does not know; it counts too. */
+export type RoomEvent = PlacedEvent &
   (
     | { name: 'fleet:positions'; payload: FleetPositions }
     | { name: 'trip:location'; payload: TripLocation }
     | { name: 'trip:event'; payload: TripChange }
+    | { name: 'other'; payload: Sequenced & Record<string, unknown> }
   );
 
 export interface Refusal {
   code: string;
   detail?: Maybe<string>;
+  /** The very same may succeed later. */
   retry?: Maybe<boolean>;
+  /** Seconds. */
+  retryAfter?: Maybe<number>;
 }
 
-export interface Joined extends Mark {
-  ok: true;
+/** Where a room stands. `recovered`: `missed` holds what came since the client's `since`; else this is a snapshot. */
+export interface Entered extends Mark {
   recovered?: Maybe<boolean>;
   missed?: Maybe<unknown[]>;
+}
+
+export interface Joined extends Entered {
+  ok: true;
+}
+
+/** Of `own:join`: the rooms that a person's connection is in from the beginning. */
+export interface OwnJoined {
+  ok: true;
+  rooms: { person?: Maybe<Entered>; staff?: Maybe<Entered> };
 }
 
 export interface FleetJoined extends Joined {
@@ -56,25 +78,48 @@ export interface TripJoined extends Joined {
 
 export type Ack<T> = T | { ok: false; error: Refusal };
 
-/** Codes after which only signing in helps. */
+/** Codes after which only another token helps. */
 export function endsSession(code: string): boolean {
   return code === 'token-expired' || code === 'token-invalid' || code === 'token-missing';
 }
 
-/** The room event in `payload`, named or, as in an ack's `missed`, told by its shape; undefined if it is none of ours. */
-export function asRoomEvent(payload: unknown, name?: string): RoomEvent | undefined {
+type Fields = Record<string, unknown>;
+
+/** An event that has a place in a room; undefined for one that has none. */
+export function asPlaced(name: string, payload: unknown): PlacedEvent | undefined {
   if (typeof payload !== 'object' || payload === null) return undefined;
-  const fields = payload as Record<string, unknown>;
-  if (typeof fields['event'] === 'string' && fields['data'])
-    return asRoomEvent(fields['data'], fields['event']);
-  const { epoch, seq, from } = fields as unknown as Sequenced;
+  const { epoch, seq, from, eventId } = payload as Sequenced & { eventId?: unknown };
   if (typeof epoch !== 'string' || typeof seq !== 'number') return undefined;
-  const place = { epoch, seq, from };
-  if ((name ?? 'fleet:positions') === 'fleet:positions' && Array.isArray(fields['positions']))
-    return { ...place, name: 'fleet:positions', payload: payload as FleetPositions };
-  if ((name ?? 'trip:location') === 'trip:location' && Array.isArray(fields['locations']))
-    return { ...place, name: 'trip:location', payload: payload as TripLocation };
-  if ((name ?? 'trip:event') === 'trip:event' && typeof fields['eventId'] === 'string')
-    return { ...place, name: 'trip:event', payload: payload as TripChange };
-  return undefined;
+  return { epoch, seq, from, name, eventId: typeof eventId === 'string' ? eventId : undefined, payload };
+}
+
+/** An event of a room that one joins; undefined for one of a room that one is in from the beginning. */
+export function asRoomEvent(event: PlacedEvent): RoomEvent | undefined {
+  if (!/^(trip|fleet):/.test(event.name)) return undefined;
+  return (isKnown(event) ? event : { ...event, name: 'other' }) as RoomEvent;
+}
+
+/** What an ack recovered; undefined if it holds a snapshot. */
+export function missedOf(ack: Entered): PlacedEvent[] | undefined {
+  if (!ack.recovered) return undefined;
+  return (ack.missed ?? []).flatMap((each) => {
+    const { event, data } = (each ?? {}) as { event?: unknown; data?: unknown };
+    return (typeof event === 'string' && asPlaced(event, data)) || [];
+  });
+}
+
+/** `fleet`, or the id of the trip. */
+export function roomKey({ name, payload }: PlacedEvent): string | undefined {
+  const { room, tripId } = payload as Fields;
+  if (name.startsWith('fleet:') || room === 'fleet') return 'fleet';
+  return typeof tripId === 'string' ? tripId : undefined;
+}
+
+function isKnown({ name, payload }: PlacedEvent): boolean {
+  const { positions, locations, eventId } = payload as Fields;
+  return (
+    (name === 'fleet:positions' && Array.isArray(positions)) ||
+    (name === 'trip:location' && Array.isArray(locations)) ||
+    (name === 'trip:event' && typeof eventId === 'string')
+  );
 }

@@ -9,6 +9,7 @@
  *   3. A gap (`from ?? seq` beyond ours + 1) or another `epoch` means that something is missing: join again with
  *      `since`, after a random wait of at most MAX_REJOIN_WAIT_MS, so that a crowd does not return at once.
  *   4. After a reconnect of the socket, join again with `since`.
+ *   5. An ack either recovers (apply its `missed` on what you have) or brings a snapshot (replace what you have).
  *
  * Use: `begin()` before emitting the join, `receive()` for each event, `joined()` with the ack. Whatever they return is to
  * be applied, in that order; `needsJoin` then says whether rule 3 calls.
@@ -51,37 +52,73 @@ export class Room<E extends Sequenced> {
 
   /** An event came. Returns what to apply now: the event itself, or nothing. */
   receive(event: E): E[] {
-    if (this.#state !== 'in') {
-      this.#keep(event);
-      return [];
-    }
-    if (event.epoch === this.#mark?.epoch && event.seq <= this.#mark.seq) return [];
-    if (event.epoch !== this.#mark?.epoch || (event.from ?? event.seq) > this.#mark.seq + 1) {
+    if (this.#state === 'in') {
+      if (this.#isOld(event)) return [];
+      if (this.#isNext(event)) return this.#take(event);
       this.#state = 'behind';
-      this.#keep(event);
-      return [];
     }
+    this.#keep(event);
+    return [];
+  }
+
+  /**
+   * The ack came. `missed`: what it recovered, in order; undefined: it holds a snapshot, to be applied before all else.
+   *
+   * Returns the missed events and then the kept ones that go beyond them. What is said to be recovered but does not join
+   * what we have to the ack's place is not believed: the next join asks for a snapshot.
+   */
+  joined(ack: Mark, missed?: E[]): E[] {
+    if (missed && !this.#connects(missed, ack)) return this.#distrust();
+    this.#mark = { epoch: ack.epoch, seq: ack.seq };
+    this.#state = 'in';
+    return [...(missed ?? []), ...this.#release(ack.epoch)];
+  }
+
+  /** The socket is gone: events are kept again from the next join on. */
+  lost(): void {
+    this.#state = 'out';
+    this.#kept = [];
+  }
+
+  #isOld(event: E): boolean {
+    return event.epoch === this.#mark?.epoch && event.seq <= this.#mark.seq;
+  }
+
+  #isNext(event: E): boolean {
+    return event.epoch === this.#mark?.epoch && (event.from ?? event.seq) <= this.#mark.seq + 1;
+  }
+
+  #take(event: E): E[] {
     this.#mark = { epoch: event.epoch, seq: event.seq };
     return [event];
   }
 
-  /**
-   * The ack came: the snapshot (or what we missed) stands at `mark`. Returns the kept events that go beyond it.
-   *
-   * A kept event of another epoch than the ack's is of the room's former life, already in the snapshot.
-   */
-  joined(mark: Mark): E[] {
-    this.#mark = { epoch: mark.epoch, seq: mark.seq };
-    this.#state = 'in';
-    const kept = this.#kept.filter((event) => event.epoch === mark.epoch);
-    this.#kept = [];
-    return kept.flatMap((event) => this.receive(event));
+  /** Do they lead, without a hole, from where we are to where the ack says that we are? */
+  #connects(missed: E[], ack: Mark): boolean {
+    if (this.#mark?.epoch !== ack.epoch) return false;
+    let { seq } = this.#mark;
+    for (const event of missed) {
+      if (event.epoch !== ack.epoch || (event.from ?? event.seq) > seq + 1 || event.seq <= seq) return false;
+      seq = event.seq;
+    }
+    return seq === ack.seq;
   }
 
-  /** The socket is gone or the join failed: events, if any, are kept until the next join. */
-  lost(): void {
-    this.#state = 'out';
+  #distrust(): E[] {
+    this.#mark = undefined;
+    this.#state = 'behind';
+    return [];
+  }
+
+  /**
+   * What was kept of another epoch than the ack's, before anything of its own, is of the room's former life. What came
+   * after, or without any of its own, may be of the next life: then the room is behind again.
+   */
+  #release(epoch: string): E[] {
+    const first = this.#kept.findIndex((event) => event.epoch === epoch);
+    const kept = first < 0 ? this.#kept : this.#kept.slice(first);
     this.#kept = [];
+    return kept.flatMap((event) => this.receive(event));
   }
 
   #keep(event: E): void {

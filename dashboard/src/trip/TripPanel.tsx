@@ -4,6 +4,7 @@ import { useConsole } from '../console';
 import type { Row } from '../fleet/vehicle';
 import { isMapShown } from '../nav/route';
 import { trouble } from '../quality/words';
+import { session } from '../session/store';
 import { now } from '../ui/clock';
 import { freshness } from '../ui/format';
 import { Section } from '../ui/Section';
@@ -12,12 +13,16 @@ import { LastPosition } from './LastPosition';
 import { Timeline } from './Timeline';
 import type { TripDetail } from './trip-detail';
 import { TripFacts } from './TripFacts';
+import { Watchers } from './Watchers';
 
 /** The drawer of the selected vehicle and the trip it is on. Escape closes it. */
 export function TripPanel() {
-  const { selected, detail, fleet, qualities, select } = useConsole();
+  const { selected, detail, fleet, qualities, connection, select } = useConsole();
   const row = selected.value;
   const known = row?.state === 'silent' && trouble(qualities?.byVehicle.value.get(row.id), now.value);
+  // Without a connection nobody knows who watches.
+  const watchers = (connection.online.value && detail.value?.watchers.value) || [];
+  const others = watchers.filter(({ userId }) => userId !== session.value?.user.id);
   const close = () => select(undefined);
   useEscape(close);
   return (
@@ -26,10 +31,11 @@ export function TripPanel() {
         <div class="panel-title">
           <h2>{row?.name ?? (fleet.ready.value ? 'Unknown vehicle' : 'Loading…')}</h2>
           {row && (
-            <p class="panel-state">
+            <div class="panel-state">
               <StateChip state={row.state} />
               <span class="muted">{known || freshness(row.recordedAtMs, now.value)}</span>
-            </p>
+              <Watchers others={others} />
+            </div>
           )}
         </div>
         <button

@@ -1,9 +1,9 @@
 import { signal } from '@preact/signals';
 import type { Location, Trip, TripEvent } from '../api/types';
 import type { Connection } from '../realtime/connection';
-import { Membership } from '../realtime/membership';
 import type { RoomEvent, TripJoined } from '../realtime/protocol';
 import { fetchEvents, fetchRecent, fetchTrack, fetchTrip, inTimeOrder } from './routes';
+import { watchersOf, type Watcher } from './watching';
 
 export const RECENT_FIXES = 20;
 const MAX_EVENTS = 50;
@@ -24,20 +24,22 @@ export class TripDetail {
   readonly recent = signal<Loadable<Location[]>>(LOADING);
   /** Undefined while the track is not shown. */
   readonly track = signal<Loadable<Location[]> | undefined>(undefined);
-  readonly #connection: Connection;
+  /** Who has it open now, oneself too; as the server last said. */
+  readonly watchers = signal<readonly Watcher[]>([]);
+  readonly #leave: () => void;
   readonly #abort = new AbortController();
+  #isJoined = false;
 
   constructor(connection: Connection, tripId: string, known: Trip | undefined) {
-    this.#connection = connection;
     this.tripId = tripId;
     if (known) this.trip.value = { kind: 'ready', value: known };
     this.#load();
-    this.#enter();
+    this.#leave = this.#enter(connection);
   }
 
   close(): void {
     this.#abort.abort();
-    this.#connection.leave(this.tripId, 'trip:leave', { tripId: this.tripId });
+    this.#leave();
   }
 
   toggleTrack(): void {
@@ -56,19 +58,32 @@ export class TripDetail {
     void this.#into(this.recent, fetchRecent(this.tripId, RECENT_FIXES, aborted), mergeRecent);
   }
 
-  #enter(): void {
-    const membership = new Membership<TripJoined>(this.#connection.socket, {
-      join: 'trip:join',
-      params: { tripId: this.tripId },
-      onSnapshot: ({ trip, position }) => {
-        if (trip) this.trip.value = { kind: 'ready', value: trip };
-        if (position) this.#addFixes([position], []);
-      },
+  #enter(connection: Connection): () => void {
+    const deafen = connection.on('trip:watchers', (payload) => {
+      this.watchers.value = watchersOf(payload, this.tripId) ?? this.watchers.value;
+    });
+    const leave = connection.joinTrip(this.tripId, {
+      onSnapshot: (ack) => this.#reset(ack),
       onEvent: (event) => this.apply(event),
       // REST has shown the trip all the same; it is only not live then.
       onRefused: () => undefined,
     });
-    this.#connection.enter(this.tripId, membership);
+    return () => {
+      deafen();
+      leave();
+    };
+  }
+
+  /** The trip as it is. After the first one something was missed: what the snapshot does not hold is read again. */
+  #reset({ trip, position }: TripJoined): void {
+    if (this.#isJoined) {
+      if (this.recent.value.kind === 'ready') this.recent.value = { kind: 'ready', value: [] };
+      this.#load();
+      if (this.track.value) void this.#into(this.track, fetchTrack(this.tripId, this.#abort.signal));
+    }
+    this.#isJoined = true;
+    if (trip) this.trip.value = { kind: 'ready', value: trip };
+    if (position) this.#addFixes([position], []);
   }
 
   apply(event: RoomEvent): void {

@@ -13,6 +13,8 @@ from waypost.kernel.errors import AppError
 from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM, Database
+from waypost.realtime import outbox
+from waypost.realtime.leftovers import GRACE
 from waypost.settings import Settings
 from waypost.wiring import job_rules
 
@@ -49,6 +51,7 @@ async def _work(database: Database, settings: Settings, now: datetime) -> AsyncI
         yield Finding(f"{kind}s", found, None if at_work else f"start `{command}`; `waypost up` does it by itself")
     async for finding in _told(NotificationUpkeep(database, SystemClock())):
         yield finding
+    yield await _events(database)
     trouble = await JobUpkeep(database, SystemClock(), job_rules(settings)).trouble(now - A_DAY)
     async for finding in _done(trouble, now, has_worker=any(beat.kind == "worker" for beat in beats)):
         yield finding
@@ -65,6 +68,18 @@ async def _told(notifications: NotificationUpkeep) -> AsyncIterator[Finding]:
     left = f"{found.in_doubt} in doubt, {found.dead} given up"
     cure = "look at each: GET /api/v1/notifications; resolve or send it again" if found.in_doubt or found.dead else None
     yield Finding("deliveries", left, cure)
+
+
+async def _events(database: Database) -> Finding:
+    async with database.transaction(SYSTEM) as conn:
+        found = await outbox.waiting(conn, GRACE)
+    if not found.events:
+        return Finding("live events", "nothing waits")
+    return Finding(
+        "live events",
+        f"{found.events} wait to be published, the oldest for {found.oldest_s:.0f} s",
+        "is Redis there, and a relay at work?" if found.oldest_s > OUTBOX_WAITS_S else None,
+    )
 
 
 async def _done(trouble: Trouble, now: datetime, *, has_worker: bool) -> AsyncIterator[Finding]:

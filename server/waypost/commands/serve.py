@@ -66,6 +66,7 @@ async def serve_until_signal(settings: Settings) -> None:
             log.info("listening", url=address(settings.host, _port(runner)))
             await stop.wait()
             log.info("stopping")
+            await services.drain.run()
         finally:
             await runner.cleanup()
 

@@ -112,7 +112,7 @@ async def _up(settings: Settings, options: Options) -> int:
         supervisor = Supervisor()
         exits.push_async_callback(supervisor.stop)
         url = address(_reachable(settings.host), port)
-        await _start_parts(supervisor, env, url, stop, settings.delivery_send_timeout_s + AFTER_SENDING_S)
+        await _start_parts(supervisor, env, url, stop, settings)
         demo = await _start_demo(supervisor, env, url, await planning) if planning is not None else None
         _announce(url, options, demo, shows_notices=_shows_notices(settings, options))
         return await _until_end(stop, stack, supervisor)
@@ -142,9 +142,11 @@ async def _prepare(settings: Settings, options: Options, stack: EmbeddedStack, p
 
 
 async def _start_parts(
-    supervisor: Supervisor, env: Mapping[str, str], url: str, stop: asyncio.Event, send_s: float
+    supervisor: Supervisor, env: Mapping[str, str], url: str, stop: asyncio.Event, settings: Settings
 ) -> None:
-    """``send_s``: what a try to send may take to its end; nobody who may be sending is killed before."""
+    """Server, worker and relay; each has the time to stop that its settings give it, and nobody is killed before."""
+    send_s = settings.delivery_send_timeout_s + AFTER_SENDING_S
+    serve_s = settings.drain_notice_s + settings.drain_sockets_s + settings.drain_s + AFTER_SENDING_S
 
     async def ready() -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
@@ -161,7 +163,7 @@ async def _start_parts(
             await supervisor.start(name, argv, env, restart=True, grace_s=max(send_s, supervisor.grace_s))
 
     starting = asyncio.create_task(workers())
-    await supervisor.start("server", [*PYTHON, "waypost.cli", "serve"], env, ready=ready)
+    await supervisor.start("server", [*PYTHON, "waypost.cli", "serve"], env, ready=ready, grace_s=serve_s)
     await starting
 
 

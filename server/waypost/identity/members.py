@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -103,6 +103,13 @@ class Members:
                 conn, principal.org_id, role=role, text=text, after=after, limit=limit
             )
         return page_of(rows, limit, lambda member: member.user_id)
+
+    async def names(self, org_id: UUID, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """What these people are called; who is no member is left out."""
+        if not user_ids:
+            return {}
+        async with self.database.transaction(org_id) as conn:
+            return await storage_members.names(conn, org_id, user_ids)
 
     async def set_role(
         self, principal: Principal, user_id: UUID, role: Role | None, *, expected: int | None = None

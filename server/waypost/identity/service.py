@@ -30,7 +30,7 @@ from waypost.identity.tokens import AccessTokens
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import invalid_field
 from waypost.kernel.ids import new_id
-from waypost.kernel.principal import Principal, Role
+from waypost.kernel.principal import Admitted, Principal, Role
 from waypost.platform.database import SYSTEM, Connection, Database
 
 BAD_PHONE = "give it in international form, such as +263 77 123 4567"
@@ -91,11 +91,16 @@ class Identity:
 
     async def authenticate(self, token: str) -> Principal:
         """Who a token speaks for: a device by its own kind of token, else a person by an access token."""
+        return (await self.admit(token)).principal
+
+    async def admit(self, token: str) -> Admitted:
+        """The same, and until when: for what stays open longer than a request."""
         if not token.isascii():
             raise TokenInvalid
         if token.startswith(domain.DEVICE_TOKEN_PREFIX):
-            return await self.devices.authenticate(token)
-        return await self.sessions.principal(self.tokens.read(token, self.clock.now()))
+            return Admitted(await self.devices.authenticate(token))
+        claims = self.tokens.read(token, self.clock.now())
+        return Admitted(await self.sessions.principal(claims), claims.expires_at)
 
     async def me(self, principal: Principal) -> User | None:
         """The person who is signed in; None for a device."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,9 @@ LIST_MEMBERS = f"""
    AND ($4::text IS NULL
         OR position(lower($4) IN lower(concat_ws(' ', u.name, u.phone, u.email))) > 0)
  ORDER BY m.user_id LIMIT $5
+"""
+NAMES = """
+SELECT u.id, u.name FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1 AND m.user_id = ANY ($2)
 """
 LOCK_MEMBER = "SELECT role, version FROM memberships WHERE org_id = $1 AND user_id = $2 FOR UPDATE"
 HOLD_MEMBER = "SELECT true FROM memberships WHERE org_id = $1 AND user_id = $2 FOR KEY SHARE"
@@ -109,6 +113,11 @@ async def list_members(
 ) -> list[Member]:
     """Members by id, ``limit + 1`` of them."""
     return [_member(row) for row in await conn.fetch(LIST_MEMBERS, org_id, after, role, text, limit + 1)]
+
+
+async def names(conn: Connection, org_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Those of them that are members."""
+    return {row["id"]: row["name"] for row in await conn.fetch(NAMES, org_id, list(user_ids))}
 
 
 async def lock_member(conn: Connection, org_id: UUID, user_id: UUID) -> tuple[Role, int] | None:

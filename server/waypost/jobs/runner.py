@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from waypost.jobs import domain, files, storage
+from waypost.jobs import announce, domain, files, storage
 from waypost.jobs.domain import MAX_TRIES, Job, JobKeptFailing, Plan, State
 from waypost.jobs.ports import Checkpoint, JobKind, JobRules, pass_by
-from waypost.jobs.wire import JobProgress
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
-from waypost.platform.database import Database
+from waypost.platform.database import Connection, Database
 from waypost.platform.telemetry import log, request_id
-from waypost.realtime.service import Publisher, user_room
+from waypost.realtime.service import Publisher
 
 TELL_EVERY_S = 1.0
 
@@ -93,8 +92,8 @@ class Runner:
             now = await storage.find(conn, job.org_id, job.id)
             if now is None or now.attempt != job.attempt or now.cancel_requested_at is None:
                 return
-            await storage.give_up(conn, job, State.CANCELLED, self.clock.now())
-        self.tell(replace(now, state=State.CANCELLED))
+            if await storage.give_up(conn, job, State.CANCELLED, self.clock.now()):
+                await self.tell_end(conn, replace(now, state=State.CANCELLED))
 
     async def _after_failure(self, job: Job, error: Exception) -> None:
         async with self.database.transaction(job.org_id) as conn:
@@ -105,12 +104,12 @@ class Runner:
             if verdict.wait is not None:
                 await storage.let_go(conn, job, verdict.wait)
                 return
-            await storage.give_up(conn, job, State.FAILED, self.clock.now(), error=verdict.error)
-        self.tell(replace(now, state=State.FAILED, error=verdict.error))
+            if await storage.give_up(conn, job, State.FAILED, self.clock.now(), error=verdict.error):
+                await self.tell_end(conn, replace(now, state=State.FAILED, error=verdict.error))
 
-    def tell(self, job: Job) -> None:
-        """Tell who asked for it."""
-        self.publisher.publish(user_room(job.org_id, job.user_id), "job:progress", JobProgress.from_domain(job))
+    async def tell_end(self, conn: Connection, job: Job) -> None:
+        """Promise to tell who asked for it."""
+        await announce.ended(conn, self.publisher, self.clock, job)
 
 
 @dataclass(slots=True)
@@ -160,7 +159,7 @@ class Turn:
         async with runner.database.transaction(self.job.org_id) as conn:
             if not await storage.finish(conn, self.job, sha256, expires_at, runner.clock.now()):
                 raise Lost
-        runner.tell(replace(self.job, state=State.DONE, rows_total=self.job.rows_done))
+            await runner.tell_end(conn, replace(self.job, state=State.DONE, rows_total=self.job.rows_done))
         log.info("job_done", job_id=str(self.job.id), kind=self.job.kind, rows=self.job.rows_done)
 
     async def _hold(self) -> None:
@@ -178,7 +177,7 @@ class Turn:
         at = self.runner.clock.monotonic()
         if self.told_at is None or at - self.told_at >= TELL_EVERY_S:
             self.told_at = at
-            self.runner.tell(self.job)
+            announce.progress(self.runner.publisher, self.runner.clock, self.job)
 
     def _fraction(self, job: Job) -> float:
         return job.rows_done / job.rows_total if job.rows_total else 0.0

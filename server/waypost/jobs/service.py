@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from waypost.identity import audit
-from waypost.jobs import domain, files, storage
+from waypost.jobs import announce, domain, files, storage
 from waypost.jobs.domain import EXPORTERS, Asked, Job, JobNotFound, State, TooManyJobs
 from waypost.jobs.ports import JobKind, JobRules
 from waypost.jobs.storage import Wake
-from waypost.jobs.wire import JobProgress
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Denied, invalid_field
 from waypost.kernel.ids import new_id
@@ -19,7 +18,7 @@ from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import Principal, Role
 from waypost.platform.database import Connection, Database
 from waypost.platform.telemetry import request_id
-from waypost.realtime.service import Publisher, user_room
+from waypost.realtime.service import Publisher
 
 EXPORT = "export."  # what the kinds of exports begin with
 TRY_AGAIN_S = 30
@@ -96,7 +95,10 @@ class Jobs:
             if job.cancel_requested_at is None and job.state is not State.CANCELLED:
                 await self._record(conn, principal, job, "job.cancelled")
             job = await _visible(conn, principal, job_id)
-        self.publisher.publish(user_room(job.org_id, job.user_id), "job:progress", JobProgress.from_domain(job))
+            if job.state is State.CANCELLED:
+                await announce.ended(conn, self.publisher, self.clock, job)
+                return job
+        announce.progress(self.publisher, self.clock, job)
         return job
 
     async def file(self, principal: Principal, job_id: UUID) -> tuple[Job, AsyncIterator[bytes]]:

@@ -108,6 +108,7 @@ def _file(job: domain.Job) -> JobFile | None:
 class JobProgress(msgspec.Struct, rename="camel", omit_defaults=True):
     """`job:progress`: how far a job is; the last one of a job says how it ended."""
 
+    event_id: UUID
     job_id: UUID
     kind: str
     state: str
@@ -116,5 +117,5 @@ class JobProgress(msgspec.Struct, rename="camel", omit_defaults=True):
     error: str | None = None
 
     @classmethod
-    def from_domain(cls, job: domain.Job) -> JobProgress:
-        return cls(job.id, job.kind, job.state, job.rows_done, job.rows_total, job.error)
+    def from_domain(cls, job: domain.Job, event_id: UUID) -> JobProgress:
+        return cls(event_id, job.id, job.kind, job.state, job.rows_done, job.rows_total, job.error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -49,3 +50,11 @@ class Principal:
     def watches_everything(self) -> bool:
         """Staff who see every trip of the organisation; a driver and a device see their own."""
         return self.device_id is None and self.role in WATCHERS
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who a token speaks for, and until when; None: for as long as it is not withdrawn."""
+
+    principal: Principal
+    expires_at: datetime | None = None

@@ -1,24 +1,43 @@
-"""`notification:changed`: staff see a delivery move. Best effort, as all events: the row is the truth."""
+"""`notification:changed`: staff see a delivery move. Promised in the transaction that moves it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
 
+from waypost.kernel.clock import Clock
+from waypost.kernel.ids import new_id
 from waypost.notifications import wire
 from waypost.notifications.domain import Delivery, Due, Message
 from waypost.notifications.states import State
+from waypost.platform.database import Connection
 from waypost.realtime.service import Publisher, staff_room
 
 
-def moved(publisher: Publisher, delivery: Due | Message, state: State, reason: str | None) -> None:
-    """Tell of one delivery's move, once it is committed."""
-    delivery_id = delivery.delivery_id if isinstance(delivery, Message) else delivery.id
-    body = wire.DeliveryChanged(delivery.notification_id, delivery_id, delivery.kind, delivery.channel, state, reason)
-    publisher.publish(staff_room(delivery.org_id), "notification:changed", body)
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """Every method promises to tell the staff, in the transaction of ``conn``."""
 
+    publisher: Publisher
+    clock: Clock
 
-def changed(publisher: Publisher, deliveries: Iterable[Delivery]) -> None:
-    """Tell of deliveries as they are now."""
-    for d in deliveries:
-        body = wire.DeliveryChanged(d.notification_id, d.id, d.kind, d.channel, d.state, d.reason)
-        publisher.publish(staff_room(d.org_id), "notification:changed", body)
+    async def moved(self, conn: Connection, delivery: Due | Message, state: State, reason: str | None) -> None:
+        """Of one delivery's move."""
+        delivery_id = delivery.delivery_id if isinstance(delivery, Message) else delivery.id
+        body = wire.DeliveryChanged(
+            new_id(self.clock), delivery.notification_id, delivery_id, delivery.kind, delivery.channel, state, reason
+        )
+        await self._promise(conn, delivery.org_id, body)
+
+    async def changed(self, conn: Connection, deliveries: Iterable[Delivery]) -> None:
+        """Of deliveries as they are now."""
+        for d in deliveries:
+            body = wire.DeliveryChanged(
+                new_id(self.clock), d.notification_id, d.id, d.kind, d.channel, d.state, d.reason
+            )
+            await self._promise(conn, d.org_id, body)
+
+    async def _promise(self, conn: Connection, org_id: UUID, body: wire.DeliveryChanged) -> None:
+        room = staff_room(org_id)
+        await self.publisher.promise(conn, org_id, room, "notification:changed", body, body.event_id)

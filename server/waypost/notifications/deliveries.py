@@ -13,7 +13,8 @@ import jinja2
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
-from waypost.notifications import announce, states, storage
+from waypost.notifications import states, storage
+from waypost.notifications.announce import Announcer
 from waypost.notifications.domain import Due, Message, Pace, Text
 from waypost.notifications.ports import Channel, Checkpoint, Guard, pass_on
 from waypost.notifications.render import Renderer
@@ -67,8 +68,9 @@ class Deliveries:
                 event = Event.DOUBT_STAYS if due.doubted else event
                 gone = states.NEXT[State.PENDING, event], reason
                 await storage.give_up(conn, due, event, reason, now)
+                await Announcer(self.publisher, self.clock).moved(conn, due, *gone)
         if gone is not None:
-            self._tell(due, *gone, attempt=due.attempt)
+            _say(due.id, due.channel, *gone, attempt=due.attempt)
         return message
 
     async def _take(self, conn: Connection, due: Due, text: Text, now: datetime) -> Message | None:
@@ -121,7 +123,7 @@ class Deliveries:
             doubted=message.doubted,
         )
         if await self._settle_at_last(message, verdict, outcome):
-            self._tell(message, verdict.state, verdict.reason, attempt=message.attempt)
+            _say(message.delivery_id, message.channel, verdict.state, verdict.reason, attempt=message.attempt)
 
     async def _settle_at_last(self, message: Message, verdict: Verdict, outcome: Outcome) -> bool:
         """What a provider says of itself must never hide that it took the message: the second time without it."""
@@ -144,15 +146,17 @@ class Deliveries:
         async with self.database.transaction(SYSTEM) as conn:
             now = self.clock.now()
             ids = message.org_id, message.delivery_id, message.attempt
-            return await storage.settle(conn, *ids, verdict, outcome, now)
+            settled = await storage.settle(conn, *ids, verdict, outcome, now)
+            if settled:
+                await Announcer(self.publisher, self.clock).moved(conn, message, verdict.state, verdict.reason)
+            return settled
 
-    def _tell(self, delivery: Due | Message, state: State, reason: str | None, *, attempt: int) -> None:
-        """Ids and words of our own; never an address or a text."""
-        announce.moved(self.publisher, delivery, state, reason)
-        delivery_id = delivery.delivery_id if isinstance(delivery, Message) else delivery.id
-        say = log.warning if state in {State.DEAD, State.FAILED, State.IN_DOUBT} else log.info
-        why = {"reason": reason} if reason else {}
-        say(f"delivery_{state}", delivery_id=str(delivery_id), channel=str(delivery.channel), attempt=attempt, **why)
+
+def _say(delivery_id: UUID, channel: str, state: State, reason: str | None, *, attempt: int) -> None:
+    """Ids and words of our own; never an address or a text."""
+    say = log.warning if state in {State.DEAD, State.FAILED, State.IN_DOUBT} else log.info
+    why = {"reason": reason} if reason else {}
+    say(f"delivery_{state}", delivery_id=str(delivery_id), channel=str(channel), attempt=attempt, **why)
 
 
 def _message(due: Due, attempt: int, text: Text) -> Message:

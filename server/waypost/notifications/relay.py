@@ -17,8 +17,9 @@ import msgspec
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.kernel.ids import new_id
-from waypost.notifications import announce, storage, storage_outbox
+from waypost.notifications import storage, storage_outbox
 from waypost.notifications.addresses import REPEATABLE, ChannelName, Contact, Planned, plan
+from waypost.notifications.announce import Announcer
 from waypost.notifications.domain import Delivery, Notice, Notification, Pace, Poke, Queue, Waiting
 from waypost.notifications.kinds import KINDS, Kind
 from waypost.notifications.ports import Contacts
@@ -70,7 +71,7 @@ class Relay:
             rows = await storage_outbox.take_outbox(conn, waiting, self.clock.now())
             for row in rows:
                 made += await self._keep(conn, row, read[row.org_id, row.id])
-        announce.changed(self.publisher, made)
+            await Announcer(self.publisher, self.clock).changed(conn, made)
         return len(rows)
 
     async def sweep(self) -> None:
@@ -80,9 +81,9 @@ class Relay:
         async with self.database.transaction(SYSTEM) as conn:
             doubtful = await storage.sweep(conn, now, again_at, SWEEP_AT_ONCE)
             repeated = await storage.repeat(conn, now, REPEATABLE, SWEEP_AT_ONCE)
+            await Announcer(self.publisher, self.clock).changed(conn, [*doubtful, *repeated])
         for delivery in doubtful:
             log.warning("lease_ran_out", delivery_id=str(delivery.id), channel=delivery.channel)
-        announce.changed(self.publisher, [*doubtful, *repeated])
 
     async def due(self) -> list[Poke]:
         """The due deliveries that no worker was told of lately, urgent ones first; they count as told now."""

@@ -10,7 +10,8 @@ from waypost.identity import audit
 from waypost.kernel.clock import Clock
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal
-from waypost.notifications import announce, storage, storage_seen, storage_upkeep
+from waypost.notifications import storage, storage_seen, storage_upkeep
+from waypost.notifications.announce import Announcer
 from waypost.notifications.domain import (
     Delivery,
     DeliveryMoveRefused,
@@ -91,9 +92,9 @@ class Notifications:
                 detail={"was": str(before.state), "attempt": before.attempt},
             )
             after = await storage.lock(conn, principal.org_id, delivery_id)
-        if after is None:  # it is locked by this very transaction
-            raise DeliveryNotFound
-        announce.changed(self.publisher, [after])
+            if after is None:  # it is locked by this very transaction
+                raise DeliveryNotFound
+            await Announcer(self.publisher, self.clock).changed(conn, [after])
         return after
 
     async def _locked(self, conn: Connection, principal: Principal, delivery_id: UUID, event: Event) -> Delivery:

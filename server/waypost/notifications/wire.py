@@ -125,6 +125,7 @@ class NotificationDetail(msgspec.Struct, rename="camel", omit_defaults=True):
 class DeliveryChanged(msgspec.Struct, rename="camel", omit_defaults=True):
     """`notification:changed`: a delivery has moved."""
 
+    event_id: UUID
     notification_id: UUID
     delivery_id: UUID
     kind: str

@@ -8,7 +8,7 @@ fine): ``waypost_app``, for which row-level security holds with the organisation
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -106,6 +106,7 @@ class _Unit:
 
 
 _unit: ContextVar[_Unit | None] = ContextVar("unit", default=None)
+_afterwards: dict[Connection, list[Callable[[], None]]] = {}  # of the transactions that are open now
 
 
 def after_commit(callback: Callable[[], None]) -> None:
@@ -115,6 +116,11 @@ def after_commit(callback: Callable[[], None]) -> None:
         callback()
     else:
         unit.afterwards.append(callback)
+
+
+def after_commit_of(connection: Connection, callback: Callable[[], None]) -> None:
+    """Call as soon as the transaction that this connection is in has committed, never if it is undone."""
+    _afterwards[connection].append(callback)
 
 
 def _own_unit() -> _Unit | None:
@@ -172,18 +178,13 @@ class Database:
 
         A part that fails is undone by itself (a savepoint); ``after_commit`` waits for the whole.
         """
-        afterwards: list[Callable[[], None]] = []
         async with self._opened(self.pool, org_id) as connection:
-            token = _unit.set(_Unit(self.pool, connection, org_id, asyncio.current_task(), afterwards))
+            unit = _Unit(self.pool, connection, org_id, asyncio.current_task(), _afterwards[connection])
+            token = _unit.set(unit)
             try:
                 yield connection
             finally:
                 _unit.reset(token)
-        for callback in afterwards:
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - it is committed: the others must be told all the same
-                log.exception("after_commit_failed")
 
     @asynccontextmanager
     async def _opened(
@@ -191,11 +192,13 @@ class Database:
     ) -> AsyncIterator[Connection]:
         with self.waits:
             connection = await _acquire(pool, self.wait_s)
+        _afterwards[connection] = []
         try:
             await _start(pool, connection, _begin(scope, snapshot=snapshot))
             yield connection
             if await connection.execute("COMMIT") != "COMMIT":  # an error inside was swallowed: nothing was kept
                 raise NotKept
+            _call_all(_afterwards[connection])
         except AWAY as error:
             if isinstance(error, TimeoutError):
                 _give_up(connection)
@@ -205,6 +208,7 @@ class Database:
                 raise _away(error) from error
             raise  # a mistake of ours
         finally:
+            del _afterwards[connection]
             await _let_go(pool, connection)
 
     async def close(self) -> None:
@@ -212,6 +216,14 @@ class Database:
         await self.pool.close()
         if self.system_pool is not self.pool:
             await self.system_pool.close()
+
+
+def _call_all(callbacks: Sequence[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:  # noqa: BLE001 - it is committed: the others must be told all the same
+            log.exception("after_commit_failed")
 
 
 @asynccontextmanager

@@ -27,10 +27,10 @@ from waypost.platform.idempotency import BadIdempotencyKey, KeyReused, StillRunn
 from waypost.platform.limits import RateLimited
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import EVERYBODY, Cache, Route
+from waypost.platform.schemas import REF, components_of, in_words
 from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import BadQuery, TokenMissing, status_of
 
-REF = "#/components/schemas/{name}"
 PROBLEM = "application/problem+json"
 _PART = re.compile(r"{([a-z_]+)}")
 _READS = frozenset({"GET", "HEAD"})
@@ -115,7 +115,7 @@ class Description:
     def _problems(self, row: Route) -> dict[str, Any]:
         return {
             str(status): {
-                "description": "; ".join(f"`{leaf.code}`: {_words(leaf).rstrip('.')}" for leaf in leaves) + ".",
+                "description": "; ".join(f"`{leaf.code}`: {in_words(leaf).rstrip('.')}" for leaf in leaves) + ".",
                 "content": {PROBLEM: {"schema": _problem_schema(status, leaves)}},
             }
             for status, leaves in self.errors_of(row).items()
@@ -169,13 +169,7 @@ def _schemas(rows: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
     for row in rows:
         told = (row.answer, row.body, row.packed, row.query, *row.other_answers.values(), *row.reads.values())
         kinds += [kind for kind in told if kind is not None]
-    kinds = list(dict.fromkeys(kinds))
-    schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
-    return dict(zip(kinds, schemas, strict=True)), components
-
-
-def _words(leaf: type[AppError]) -> str:
-    return " ".join((leaf.__doc__ or "").replace("``", "`").split())
+    return components_of(kinds)
 
 
 def _who(row: Route) -> str:

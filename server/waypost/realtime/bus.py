@@ -1,203 +1,245 @@
 """The bus: Redis (or Valkey) carries a room's events between nodes, one channel a room.
 
 A room's counter (``seq``) and the counter's life (``epoch``) live in Redis; both are set by the script that
-publishes, so every node gives the same event the same number. An emptied Redis begins a new epoch.
+publishes, so every node gives the same event the same number. The script also keeps the event in the room's log for a
+while, so that whoever did not hear it can read it. An emptied Redis, or one that was started anew, begins a new epoch.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import msgpack
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.exceptions import NoScriptError, RedisError
 
-from waypost.kernel.errors import Unavailable
+from waypost.platform.redis import BusRedis
 from waypost.platform.telemetry import log
-from waypost.realtime.service import Outgoing
+from waypost.realtime.events import Event, Outgoing, Place
+from waypost.realtime.link import AWAY, Link
+from waypost.realtime.live import LiveRoom, LiveRooms
+from waypost.realtime.record import ANSWER_TIMEOUT_S, Record, RedisAway
+from waypost.realtime.scripts import Lives, Unreadable, partition_of, unpacked
+from waypost.realtime.shards import Shard, Shards
+
+__all__ = ["RedisAway", "RedisBus"]
 
 # How long a room's counter outlives its last event; after that a room begins a new epoch, and its members join anew.
 COUNTER_LIFE_S: Final = 7 * 24 * 3600
-ANSWER_TIMEOUT_S: Final = 2.0
-RECONNECT_S: Final = (0.1, 2.0)
-SILENCE_S: Final = 5.0
-CONTROL: Final = "waypost:control"  # keeps the subscriber's connection open while no room is live here
-
-# An epoch ends with the server that counted it: one that comes back from an old copy would give numbers out twice.
-# One packed argument: a client spends as much on each of them as on the whole.
-_EPOCH = """
-local new, life, run, event, body, skip = unpack(cmsgpack.unpack(ARGV[1]))
-local e, r = unpack(redis.call('HMGET', KEYS[1], 'e', 'r'))
-if not e or r ~= run then
-    e = new
-    redis.call('HSET', KEYS[1], 'e', e, 's', 0, 'r', run)
-end
-redis.call('EXPIRE', KEYS[1], life)
-"""
-PUBLISH = f"""{_EPOCH}
-local s = redis.call('HINCRBY', KEYS[1], 's', 1 + skip)
-redis.call('PUBLISH', KEYS[2], cmsgpack.pack({{e, s, event, body}}))
-return s
-"""
-PUBLISH_SHA: Final = hashlib.sha1(PUBLISH.encode(), usedforsecurity=False).hexdigest()
-PLACE = f"""{_EPOCH}
-return {{e, tonumber(redis.call('HGET', KEYS[1], 's'))}}
-"""
+KEY_LIFE_S: Final = 10 * 60  # a repeat under the same key is known for so long
+RECONNECT_S: Final = (0.2, 1.0)  # the first wait and the longest; each is a random part of it
+AUDIT_EVERY_S: Final = 20.0
+CATCH_UP_AGAIN_S: Final = 0.5
+FETCH_EVENTS: Final = 1000  # in one answer
+MISSED_EVENTS: Final = 500
 
 
-class RedisAway(Unavailable):
-    """Live updates are interrupted; try again shortly."""
-
-    code = "realtime-away"
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """An event of a room as it came off the bus."""
-
-    room: str
-    epoch: str
-    seq: int
-    event: str
-    body: bytes
-
-
-_pack: Final = msgpack.Packer(use_bin_type=False).pack  # the scripts know text only
-
-
-def _keys(room: str) -> tuple[str, str]:
-    """A room's counter and its channel; the braces keep both in one slot of a cluster."""
-    return f"waypost:{{{room}}}:m", f"waypost:{{{room}}}"
+def _nobody(*_: object) -> None:
+    """Workers and the relay publish, and hear no room."""
 
 
 @dataclass(slots=True)
 class RedisBus:
-    """``deliver`` gets every event of the rooms that are subscribed; it must not wait.
+    """``deliver`` gets every event of the rooms that are subscribed, with a strictly rising ``seq`` in each epoch, also
+    those that were missed on a broken connection and read again. ``declare`` gets a room and after which place it goes
+    on, when what was missed is not to be had any more, or its epoch is new: its members must join anew.
 
-    What is published while the subscription is broken does not come later: ``resumed`` is called once it stands again.
+    Neither may wait. Who only sends needs neither, nor ``run``.
     """
 
-    redis: Redis
-    deliver: Callable[[Incoming], None]
-    resumed: Callable[[], None]
-    subscribed: dict[str, asyncio.Event] = field(default_factory=dict)
-    pubsub: PubSub | None = None
-    server: str | None = None  # the run of the server that we talk to; None: ask
+    redis: Redis | BusRedis
+    deliver: Callable[[Event], None] = _nobody
+    declare: Callable[[str, Place], None] = _nobody
+    history_events: int = 1000
+    history_s: int = 15 * 60
+    audit_every_s: float = AUDIT_EVERY_S
+    shards: Shards = field(init=False)
+    record: Record = field(init=False)
+    live: LiveRooms = field(init=False)
+    links: dict[int, Link] = field(default_factory=dict)  # by partition
 
-    async def send(self, events: list[Outgoing]) -> None:
-        """Number the events and publish them, in one pipeline."""
-        async with self._answering(), self.redis.pipeline(transaction=False) as pipe:
-            server = await self._server()
-            epoch = secrets.token_hex(8)  # for rooms that have none: a room's own life, whatever other rooms have
-            for event in events:
-                packed = _pack((epoch, COUNTER_LIFE_S, server, event.event, event.body, event.skip))
-                pipe.evalsha(PUBLISH_SHA, 2, *_keys(event.room), packed)
-            answers = await pipe.execute(raise_on_error=False)
-            await self._repeat(events, answers, epoch, server)
+    def __post_init__(self) -> None:
+        self.shards = Shards(self.redis if isinstance(self.redis, BusRedis) else BusRedis((self.redis,)))
+        self.record = Record(self.shards, Lives(COUNTER_LIFE_S, self.history_s, self.history_events, KEY_LIFE_S))
+        self.live = LiveRooms(self.deliver, self.declare)
 
-    async def _repeat(self, events: Sequence[Outgoing], answers: Sequence[object], epoch: str, server: str) -> None:
-        """Those that Redis had no script for, in their order; any other error is the whole pipeline's."""
-        for event, answer in zip(events, answers, strict=True):
-            if isinstance(answer, NoScriptError):
-                packed = _pack((epoch, COUNTER_LIFE_S, server, event.event, event.body, event.skip))
-                await self._eval(PUBLISH, *_keys(event.room), packed)
-            elif isinstance(answer, Exception):
-                raise answer
+    async def send(self, events: Sequence[Outgoing]) -> None:
+        """Number the events, keep and publish them; members here have them at once, as far as nothing is before them.
 
-    async def _eval(self, script: str, *keys_and_packed: str | bytes) -> Any:
-        return await self.redis.eval(script, len(keys_and_packed) - 1, *keys_and_packed)  # type: ignore[misc, arg-type]
+        ``RedisAway.unsent`` says which of them may not have been sent. One whose key was sent some minutes ago is not
+        sent again.
+        """
+        sent: Sequence[tuple[Outgoing, Place]] = ()
+        try:
+            sent = await self.record.publish(events)
+        except RedisAway as away:
+            sent = away.sent
+            raise
+        finally:
+            for event, place in sent:
+                if event.room in self.live.rooms:
+                    self.live.hear_own(Event(event, place))
 
-    async def place(self, room: str) -> tuple[str, int]:
-        """A room's epoch and the ``seq`` of its last event (0: none yet)."""
-        async with self._answering():
-            packed = _pack((secrets.token_hex(8), COUNTER_LIFE_S, await self._server()))
-            answer = await self._eval(PLACE, _keys(room)[0], packed)
-        return answer[0].decode(), int(answer[1])
+    async def place(self, room: str) -> Place:
+        """A room's epoch and the ``seq`` of its last event (0: none yet). Of a room that is heard here it may be that
+        of an event that was published just before; what comes after it will be delivered.
+        """
+        live = self.live.rooms.get(room)
+        if live is not None and live.ready.is_set() and live.waiting is None and live.place is not None:
+            return live.place
+        return (await self._read(room, None, 0))[0]
+
+    async def missed(self, room: str, since: Place, limit: int = MISSED_EVENTS) -> tuple[Place, list[Event] | None]:
+        """Where the room stands, and all of its events after ``since``; None when they are more than ``limit``, or not
+        all of them are there any more.
+        """
+        place, events = await self._read(room, since, limit)
+        if since.epoch != place.epoch or since.seq > place.seq:
+            return place, None
+        wanted = range(since.seq + 1, place.seq + 1)
+        return place, events if [event.seq for event in events] == list(wanted) else None
+
+    async def _read(self, room: str, since: Place | None, limit: int) -> tuple[Place, list[Event]]:
+        found = await self.record.read([(room, since)], limit)
+        if room not in found:
+            raise RedisAway
+        return found[room]
 
     async def subscribe(self, room: str) -> None:
-        """Hear a room from now on; returns when Redis has confirmed it, so that nothing later is missed."""
-        confirmed = self.subscribed.setdefault(room, asyncio.Event())
-        async with self._answering():
-            if self.pubsub is not None and not confirmed.is_set():
-                await self.pubsub.subscribe(_keys(room)[1])
-            await confirmed.wait()
+        """Hear a room from now on; returns when that is so, and nothing later is missed. After ``RedisAway`` the room
+        stays wanted, and is heard once Redis is back.
+        """
+        live = self.live.rooms.get(room)
+        if live is None:
+            live = self.live.rooms[room] = LiveRoom(room)
+            link = self.links.get(partition_of(room))
+            if link is not None:
+                link.want(room)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await live.ready.wait()
+        except TimeoutError as error:
+            raise RedisAway from error
 
     async def unsubscribe(self, rooms: Iterable[str]) -> None:
         """Hear these rooms no more."""
-        gone = [_keys(room)[1] for room in rooms if self.subscribed.pop(room, None) is not None]
-        if gone and self.pubsub is not None:
-            with suppress(RedisError, OSError):  # a broken link is dropped by the listener, with all it heard
-                await self.pubsub.unsubscribe(*gone)
-
-    @asynccontextmanager
-    async def _answering(self) -> AsyncIterator[None]:
-        """Redis answers in time, or it is away."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                yield
-        except (RedisError, OSError, TimeoutError) as error:
-            self.server = None  # another may answer next
-            raise RedisAway from error
-
-    async def _server(self) -> str:
-        if self.server is None:
-            info: dict[str, Any] = await self.redis.info("server")
-            self.server = str(info["run_id"])
-        return self.server
+        for room in rooms:
+            link = self.links.get(partition_of(room))
+            if self.live.rooms.pop(room, None) is not None and link is not None:
+                link.drop(room)
 
     async def run(self) -> None:
-        """Listen for ever; after a break subscribe anew to all rooms, with a little patience and jitter."""
-        while True:
-            try:
-                await self._listen()
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("bus_interrupted", reason=type(error).__name__)
-            self.server = None
-            for confirmed in self.subscribed.values():
-                confirmed.clear()
-            await asyncio.sleep(random.uniform(*RECONNECT_S))  # noqa: S311 - spreads nodes, guards nothing
+        """Listen for ever; after a break subscribe anew to all rooms, and fetch what they missed."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._catch_up())
+            tasks.create_task(self._audit())
+
+    async def close(self) -> None:
+        """Close what it opened itself; what it was given is its owner's."""
+        await self.shards.close()
 
     async def _listen(self) -> None:
-        async with self.redis.pubsub() as pubsub:
-            await pubsub.subscribe(CONTROL)
-            self.pubsub = pubsub  # from here on a join subscribes by itself
-            try:
-                if self.subscribed:
-                    await pubsub.subscribe(*(_keys(room)[1] for room in self.subscribed))
-                self.resumed()
-                await self._hear_all(pubsub)
-            finally:
-                self.pubsub = None
-
-    async def _hear_all(self, pubsub: PubSub) -> None:
-        """A link that says nothing for a while is asked; one that does not answer is half open, and given up."""
-        asked = False
+        """A link to each server that has a partition; all anew when it is known that one has others."""
         while True:
-            message = await pubsub.get_message(timeout=ANSWER_TIMEOUT_S if asked else SILENCE_S)
-            if message is not None:
-                asked = False
-                self._hear(message)
-            elif asked:
-                raise TimeoutError("the subscription does not answer")
-            else:
-                asked = True
-                await pubsub.ping()
+            with suppress(*AWAY):
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await self.shards.ready()
+            self.shards.changed.clear()
+            async with asyncio.TaskGroup() as tasks:
+                links = [tasks.create_task(self._keep_link(*each)) for each in self.shards.all().items()]
+                if links:
+                    await self.shards.changed.wait()
+                for link in links:
+                    link.cancel()
+            await _jitter(RECONNECT_S[0 if links else 1])
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        room = (message["channel"] or b"").decode(errors="replace").removeprefix("waypost:{").removesuffix("}")
-        if message["type"] == "subscribe" and room in self.subscribed:
-            self.subscribed[room].set()
-        elif message["type"] == "message" and room in self.subscribed:
+    async def _keep_link(self, shard: Shard, partitions: Sequence[int]) -> None:
+        loop, wait_s = asyncio.get_running_loop(), RECONNECT_S[0]
+        while True:
+            began = loop.time()
             try:
-                epoch, seq, event, body = msgpack.unpackb(message["data"], raw=True)
-                self.deliver(Incoming(room, epoch.decode(), int(seq), event.decode(), body))
-            except (ValueError, TypeError, AttributeError, msgpack.UnpackException):
-                log.warning("bus_message_unreadable", size=len(message["data"]))
+                await self._linked(shard, partitions)
+            except AWAY as error:
+                if wait_s == RECONNECT_S[0]:
+                    log.warning("bus_interrupted", reason=type(error).__name__)
+            stood = loop.time() - began > 2 * ANSWER_TIMEOUT_S
+            wait_s = RECONNECT_S[0] if stood else min(wait_s * 2, RECONNECT_S[1])
+            await _jitter(wait_s)
+            await self.record.look_around()
+
+    async def _linked(self, shard: Shard, partitions: Sequence[int]) -> None:
+        link = Link(shard.connection(), partitions[0], self._hear, self.live.confirm, shard.publish)
+        self.links |= dict.fromkeys(partitions, link)
+        try:
+            for room in self.live.rooms:
+                if self.links.get(partition_of(room)) is link:
+                    link.want(room)
+            await link.run()
+        finally:
+            for partition in partitions:
+                self.links.pop(partition, None)
+            for room in link.rooms.values():
+                self.live.interrupt(room)
+
+    def _hear(self, room: str, data: bytes) -> None:
+        try:
+            self.live.hear(unpacked(room, data))
+        except Unreadable as error:
+            log.warning("bus_message_unreadable", room_size=len(room), reason=str(error))
+
+    async def _catch_up(self) -> None:
+        """Whoever is behind gets what the log still has; then what has waited behind it."""
+        while True:
+            await self.live.wake.wait()
+            self.live.wake.clear()
+            rooms = self.live.take_behind()
+            with suppress(RedisAway):
+                await self._fetch(rooms)
+            if self.live.ask_again(rooms):  # nobody answered for them
+                await asyncio.sleep(CATCH_UP_AGAIN_S)
+
+    async def _fetch(self, rooms: Sequence[LiveRoom]) -> None:
+        """First where all of them stand, then what those have missed of which the log may have it."""
+        short: list[tuple[LiveRoom, Place]] = []
+        size = 0
+        found = await self.record.read([(room.name, None) for room in rooms], 0)
+        for room in rooms:
+            if room.name not in found:
+                continue
+            place, _ = found[room.name]
+            since = room.since(place)
+            missed = place.seq - since.seq
+            if not 0 < missed <= self.history_events:
+                self.live.settle(room, place, ())
+                continue
+            if size + missed > FETCH_EVENTS:
+                await self._fetch_missed(short)
+                short, size = [], 0
+            short.append((room, since))
+            size += missed
+        await self._fetch_missed(short)
+
+    async def _fetch_missed(self, rooms: Sequence[tuple[LiveRoom, Place]]) -> None:
+        found = await self.record.read([(room.name, since) for room, since in rooms], self.history_events)
+        for room, _ in rooms:
+            if room.name in found:
+                self.live.settle(room, *found[room.name])
+
+    async def _audit(self) -> None:
+        """An event that was lost on its way leaves no trace if none follows it: the counters tell of it."""
+        while True:
+            await asyncio.sleep(self.audit_every_s)
+            rooms = [room for room in self.live.rooms.values() if room.ready.is_set() and room.waiting is None]
+            with suppress(RedisAway):
+                found = await self.record.read([(room.name, None) for room in rooms], 0)
+                for room in rooms:
+                    if room.name in found and not room.knows(found[room.name][0]):
+                        self.live.fetch(room)
+
+
+async def _jitter(longest_s: float) -> None:
+    await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - spreads nodes, guards nothing

@@ -32,13 +32,11 @@ def joined(events: Sequence[Event]) -> Event:
     last = events[-1]
     if len(events) == 1:
         return last
-    told = {name: value for name, value in last.body.items() if name not in _PLACE}
     if last.name == "fleet:positions":
-        told["positions"] = _newest_of_each([event.body["positions"] for event in events])
+        told: dict[str, Any] = {"positions": _newest_of_each([event.body["positions"] for event in events])}
     else:
-        told |= _newest_of_trip([event.body for event in events])
-    sent = outgoing(last.room, last.name, told)
-    return Event(sent, Place(last.epoch, last.seq), first=events[0].first)
+        told = _newest_of_trip([event.body for event in events])
+    return refilled(last, told, first=events[0].first)
 
 
 def _newest_of_each(told: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -53,13 +51,14 @@ def _newest_of_each(told: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, 
 
 def replaces(position: dict[str, Any], told_at: str) -> bool:
     """Is it newer than what was told, or takes that back? Times are of one form: text compares as time does."""
-    return bool(position["recordedAt"] >= told_at or position.get("withdrawn") == told_at)
+    recorded_at = position["recordedAt"]
+    return bool(recorded_at >= told_at or told_at <= position.get("withdrawn", ""))
 
 
 def _still_taking_back(position: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """What its predecessor took back from the members stays taken back, unless this is newer than that."""
     taken = before.get("withdrawn") if before is not None else None
-    if taken is None or "withdrawn" in position or position["recordedAt"] > taken:
+    if taken is None or position["recordedAt"] > taken or position.get("withdrawn", "") >= taken:
         return position
     return {**position, "withdrawn": taken}
 
@@ -75,3 +74,13 @@ def _newest_of_trip(bodies: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _recorded_at(location: dict[str, Any]) -> str:
     return str(location["recordedAt"])
+
+
+def refilled(event: Event, changed: dict[str, Any], *, first: int | None = None) -> Event:
+    """The same event, at the same place, saying something else; ``first`` None: it stands for what it stood for."""
+    told = {name: value for name, value in event.body.items() if name not in _PLACE} | changed
+    return Event(
+        outgoing(event.room, event.name, told),
+        Place(event.epoch, event.seq),
+        first=event.first if first is None else first,
+    )

@@ -32,4 +32,5 @@ class FleetView:
 
 
 def _is_news(position: Mapping[str, Any], told: str) -> bool:
-    return bool(position["recordedAt"] > told or position.get("withdrawn") == told)
+    """Newer than what was told, or takes that back and whatever else was told since then."""
+    return bool(position["recordedAt"] > told or told <= position.get("withdrawn", ""))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from waypost.platform.codec import instant
+from waypost.realtime.recovery import Entered
 from waypost.tracking import wire
 from waypost.tracking.domain import Position, flag_names
-from waypost.tracking.service import Reported
+from waypost.tracking.service import Fleet, Reported
 from waypost.trips import wire as trips_wire
 from waypost.trips.domain import Trip
 
@@ -23,25 +24,29 @@ def outcomes(reported: Reported) -> wire.Outcomes:
     )
 
 
-def trip_joined(trip: Trip, position: Position | None, epoch: str, seq: int) -> wire.TripJoined:
+def trip_joined(trip: Trip, position: Position | None, entered: Entered) -> wire.TripJoined:
     """A snapshot of a trip's room."""
-    return wire.TripJoined(
-        trip=trips_wire.Trip.from_domain(trip),
-        position=wire.position(position) if position else None,
-        epoch=epoch,
-        seq=seq,
-        recovered=False,
-        missed=[],
-    )
+    joined = trip_recovered(trip, entered)
+    joined.position = wire.position(position) if position else None
+    return joined
 
 
-def fleet_joined(trips: list[Trip], positions: list[Position], epoch: str, seq: int) -> wire.FleetJoined:
+def trip_recovered(trip: Trip, entered: Entered) -> wire.TripJoined:
+    """What was missed of a trip's room."""
+    epoch, seq = entered.place
+    return wire.TripJoined(trips_wire.Trip.from_domain(trip), epoch, seq, entered.recovered, entered.told())
+
+
+def fleet_joined(fleet: Fleet, entered: Entered) -> wire.FleetJoined:
     """A snapshot of a fleet's room."""
-    return wire.FleetJoined(
-        trips=[trips_wire.Trip.from_domain(trip) for trip in trips],
-        positions=[wire.position(position) for position in positions],
-        epoch=epoch,
-        seq=seq,
-        recovered=False,
-        missed=[],
-    )
+    joined = fleet_recovered(entered)
+    joined.trips = [trips_wire.Trip.from_domain(trip) for trip in fleet.trips]
+    joined.positions = [wire.position(position) for position in fleet.positions]
+    joined.truncated = fleet.truncated
+    return joined
+
+
+def fleet_recovered(entered: Entered) -> wire.FleetJoined:
+    """What was missed of a fleet's room."""
+    epoch, seq = entered.place
+    return wire.FleetJoined(epoch, seq, entered.recovered, entered.told())

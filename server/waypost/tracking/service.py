@@ -48,6 +48,15 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Fleet:
+    """What an organisation has on the road; ``truncated``: there is more than this."""
+
+    trips: Sequence[Trip]
+    positions: Sequence[Position]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tracking:
     """Fixes in, positions out."""
 
@@ -161,17 +170,18 @@ class Tracking:
             position = await storage.latest_of_trip(conn, trip.org_id, trip_id)
         return trip, domain.for_receiver(position) if position else None
 
-    async def fleet_snapshot(self, principal: Principal) -> tuple[list[Trip], list[Position]]:
+    async def fleet_snapshot(self, principal: Principal) -> Fleet:
         """Every running trip, sent or received, and where each vehicle is."""
         principal.require(WATCHERS)
         async with self.database.transaction(principal.org_id, snapshot=True) as conn:
             running = await trips.list_in(conn, principal.org_id, Filter(Status.STARTED), MAX_FLEET)
-            positions = await storage.latest(conn, principal.org_id, None, MAX_FLEET)
+            positions = await storage.latest(conn, principal.org_id, None, MAX_FLEET + 1)
         if any(trip.org_id != principal.org_id for trip in running):
             async with self.database.transaction(SYSTEM, snapshot=True) as conn:
                 received = await storage.received_positions(conn, principal.org_id, MAX_FLEET)
             positions += [domain.for_receiver(position) for position in received]
-        return running, positions
+        truncated = len(running) > MAX_FLEET or len(positions) > MAX_FLEET
+        return Fleet(running[:MAX_FLEET], positions, truncated)
 
 
 def _sent_ms(sent_at: object, reports: Sequence[Report]) -> int | None:

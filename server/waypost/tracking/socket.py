@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 from waypost.kernel.principal import WATCHERS, Principal
 from waypost.platform import codec
+from waypost.realtime.catalogue import Command
 from waypost.realtime.hub import Hub
+from waypost.realtime.recovery import since_of
 from waypost.realtime.service import fleet_room, trip_room
 from waypost.tracking import answers, wire
 from waypost.tracking.batches import decode_socket
-from waypost.tracking.service import Tracking
+from waypost.tracking.compact import TooManyLocations
+from waypost.tracking.service import OnlyDevices, Tracking
+from waypost.tracking.shares import DeviceTooFast, Overloaded
+from waypost.tracking.wire_batches import FixBatch, PackedBatch
+from waypost.trips.domain import TripNotFound
 from waypost.trips.service import Trips
 
 
@@ -22,13 +28,27 @@ class TrackingEvents:
     tracking: Tracking
     trips: Trips
 
-    def register(self) -> None:
-        self.hub.on("tracking:ping", self.ping, binary=True)
-        self.hub.on("trip:join", self.join_trip)
-        self.hub.on("trip:leave", self.leave_trip)
-        self.hub.on("fleet:join", self.join_fleet)
+    def commands(self) -> list[Command]:
+        """What clients may send."""
+        return [
+            Command(
+                "tracking:ping",
+                self.ping,
+                takes=FixBatch,
+                gives=wire.Outcomes,
+                binary=PackedBatch,
+                errors=(OnlyDevices, DeviceTooFast, Overloaded, TooManyLocations, TripNotFound),
+            ),
+            Command(
+                "trip:join", self.join_trip, takes=wire.Join, gives=wire.TripJoined, joins=True, errors=(TripNotFound,)
+            ),
+            Command("trip:leave", self.leave_trip, takes=wire.Join),
+            Command("fleet:join", self.join_fleet, takes=wire.FleetJoin, gives=wire.FleetJoined, joins=True),
+            Command("fleet:leave", self.leave_fleet, takes=wire.FleetJoin),
+        ]
 
     async def ping(self, principal: Principal, _sid: str, data: object) -> wire.Outcomes:
+        """Store a device's batch; the ack is the answer of `POST /api/v1/tracking/ping`."""
         self.tracking.knock(principal)
         batch = decode_socket(data)
         return answers.outcomes(
@@ -38,17 +58,33 @@ class TrackingEvents:
         )
 
     async def join_trip(self, principal: Principal, sid: str, data: object) -> wire.TripJoined:
-        """Room first, snapshot after: what happens between the two comes twice, never not at all."""
-        trip = await self.trips.find(principal, codec.convert(data, wire.Join).trip_id)
-        async with self.hub.joining(sid, trip_room(principal.org_id, trip.id)) as (epoch, seq):
-            return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), epoch, seq)
+        """Hear a trip, from a snapshot on or from where the client stood.
+
+        Room first, snapshot after: what happens between the two comes twice, never not at all.
+        """
+        asked = codec.convert(data, wire.Join)
+        trip = await self.trips.find(principal, asked.trip_id)
+        room = trip_room(principal.org_id, trip.id)
+        async with self.hub.rooms.joining(sid, room, since_of(asked.since)) as entered:
+            if entered.recovered:
+                return answers.trip_recovered(trip, entered)
+            return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), entered)
 
     async def leave_trip(self, principal: Principal, sid: str, data: object) -> dict[str, object]:
-        """Also of a trip that one may no longer see: the room is of one's own organisation in any case."""
-        await self.hub.leave(sid, trip_room(principal.org_id, codec.convert(data, wire.Join).trip_id))
+        """Hear a trip no more; also one that one may no longer see, which is of one's own organisation in any case."""
+        self.hub.rooms.leave(sid, trip_room(principal.org_id, codec.convert(data, wire.Join).trip_id))
         return {}
 
-    async def join_fleet(self, principal: Principal, sid: str, _data: object) -> wire.FleetJoined:
+    async def join_fleet(self, principal: Principal, sid: str, data: object) -> wire.FleetJoined:
+        """Hear every vehicle of the organisation, from a snapshot on or from where the client stood."""
         principal.require(WATCHERS)
-        async with self.hub.joining(sid, fleet_room(principal.org_id)) as (epoch, seq):
-            return answers.fleet_joined(*await self.tracking.fleet_snapshot(principal), epoch, seq)
+        since = since_of(codec.convert(data, wire.FleetJoin).since)
+        async with self.hub.rooms.joining(sid, fleet_room(principal.org_id), since) as entered:
+            if entered.recovered:
+                return answers.fleet_recovered(entered)
+            return answers.fleet_joined(await self.tracking.fleet_snapshot(principal), entered)
+
+    async def leave_fleet(self, principal: Principal, sid: str, _data: object) -> dict[str, object]:
+        """Hear the fleet no more."""
+        self.hub.rooms.leave(sid, fleet_room(principal.org_id))
+        return {}

@@ -15,7 +15,7 @@ POSITION = """
 SELECT p.device_id, p.vehicle_id, p.trip_id, p.driver_id, p.recorded_at, p.received_at, p.latitude_e7, p.longitude_e7,
        p.accuracy_m, p.speed_mps, p.heading_deg, p.altitude_m, p.battery_pct, coalesce(k.name, v.name) AS vehicle_name
 """
-_NAMES = """
+NAMES = """
   LEFT JOIN trucks k ON k.org_id = p.org_id AND k.id = p.vehicle_id
   LEFT JOIN devices v ON v.org_id = p.org_id AND v.id = p.device_id
 """
@@ -23,12 +23,12 @@ LATEST = f"""
 {POSITION} FROM (
     SELECT DISTINCT ON (vehicle_id) * FROM positions
      WHERE org_id = $1 AND ($2::uuid IS NULL OR vehicle_id > $2) AND ($3::uuid IS NULL OR device_id = $3)
-     ORDER BY vehicle_id, recorded_at DESC LIMIT $4) p {_NAMES}
+     ORDER BY vehicle_id, recorded_at DESC LIMIT $4) p {NAMES}
  ORDER BY p.vehicle_id
 """  # noqa: S608
-LATEST_OF_TRIP = f"{POSITION} FROM trip_positions p {_NAMES} WHERE p.org_id = $1 AND p.trip_id = $2"
+LATEST_OF_TRIP = f"{POSITION} FROM trip_positions p {NAMES} WHERE p.org_id = $1 AND p.trip_id = $2"
 RECEIVED = f"""
-{POSITION} FROM trips t JOIN trip_positions p ON p.org_id = t.org_id AND p.trip_id = t.id {_NAMES}
+{POSITION} FROM trips t JOIN trip_positions p ON p.org_id = t.org_id AND p.trip_id = t.id {NAMES}
  WHERE t.destination_org_id = $1 AND t.status = 'started' LIMIT $2
 """
 

@@ -67,8 +67,6 @@ class Telling:
             return  # another device in it was heard of since
         goes_back = before is not None and best.order < before
         body = wire.live_position(work.device[1], best, instant_of_ms(work.received_ms), name)
-        if goes_back and before is not None:
-            body.withdrawn = instant_of_ms(before[0])
         withdrawn_at = moment(before[0]) if goes_back and before is not None else None
         seen = {work.device[0]: body}
         if best.destination_org_id is not None:

@@ -153,6 +153,12 @@ def location(fix: domain.TrackFix) -> LiveLocation:
     )
 
 
+def location_of(value: Position) -> LiveLocation:
+    """Where a trip is known to be, as the live fix that it was."""
+    seen = position(value)
+    return LiveLocation(**{name: getattr(seen, name) for name in LiveLocation.__struct_fields__})
+
+
 def for_receiver(seen: LiveLocation) -> LiveLocation:
     """A live fix as the receiving organisation sees it: how full the sender's phone is, is not its business."""
     return msgspec.structs.replace(seen, battery=None)
@@ -168,6 +174,12 @@ class TripLocations(msgspec.Struct, rename="camel", omit_defaults=True):
     withdrawn: list[Instant] = []
 
 
+class TripGone(msgspec.Struct, rename="camel"):
+    """`trip:gone`: you may not see this trip any more, and are out of its room."""
+
+    trip_id: UUID
+
+
 class Join(msgspec.Struct, rename="camel"):
     """`trip:join`, `trip:leave`. ``since``: where the client stood, for recovery."""
 
@@ -175,23 +187,35 @@ class Join(msgspec.Struct, rename="camel"):
     since: Any = None
 
 
-class TripJoined(msgspec.Struct, rename="camel"):
-    """Ack of `trip:join`: a snapshot that holds everything up to ``seq``."""
+class TripJoined(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Ack of `trip:join`: a snapshot that holds everything up to ``seq`` or, where the client was ``recovered``, just
+    what it ``missed`` since then, for it to apply.
+    """
 
     trip: trips_wire.Trip
-    position: LivePosition | None
     epoch: str
     seq: int
     recovered: bool
     missed: list[Any]
+    position: LivePosition | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class FleetJoined(msgspec.Struct, rename="camel"):
-    """Ack of `fleet:join`: every running trip, and the newest position of every vehicle."""
+class FleetJoin(msgspec.Struct, rename="camel"):
+    """`fleet:join`. ``since``: where the client stood, for recovery."""
 
-    trips: list[trips_wire.Trip]
-    positions: list[LivePosition]
+    since: Any = None
+
+
+class FleetJoined(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Ack of `fleet:join`: every running trip, and the newest position of every vehicle; or what was missed.
+
+    ``truncated``: there are more than are listed.
+    """
+
     epoch: str
     seq: int
     recovered: bool
     missed: list[Any]
+    trips: list[trips_wire.Trip] | msgspec.UnsetType = msgspec.UNSET
+    positions: list[LivePosition] | msgspec.UnsetType = msgspec.UNSET
+    truncated: bool = False

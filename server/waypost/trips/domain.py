@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from waypost.directory.domain import Assignment
@@ -144,7 +145,15 @@ def check_move(move: Move, status: Status) -> None:
         raise TripMoveRefused(f"The trip is {status}; to {done} it, it must be {allowed}.", tripStatus=str(status))
 
 
-def may_see(principal: Principal, trip: Trip) -> bool:
+class Sight(NamedTuple):
+    """What decides who sees a trip."""
+
+    org_id: UUID
+    destination_org_id: UUID | None
+    driver_id: UUID | None
+
+
+def may_see(principal: Principal, trip: Trip | Sight) -> bool:
     """Staff of either organisation see it; a driver or device of the sender only their own."""
     if principal.watches_everything:
         return principal.org_id in (trip.org_id, trip.destination_org_id)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from waypost.directory.domain import CustomerNotFound, DriverNotFound, TruckNotFound
 from waypost.identity.domain import OrganisationNotFound
-from waypost.kernel.principal import PLANNERS, Role
+from waypost.kernel.principal import PLANNERS, WATCHERS, Role
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import Cache, Route
 from waypost.platform.web import (
@@ -21,9 +21,12 @@ from waypost.platform.web import (
     reply_page,
     reply_versioned,
 )
+from waypost.realtime.bus import RedisAway
+from waypost.realtime.wire import Watcher
 from waypost.trips import wire
 from waypost.trips.domain import DriverBusy, Filter, Move, Trip, TripMoveRefused, TripNotFound, TripWithoutDriver
 from waypost.trips.service import NewTrip, Trips
+from waypost.trips.watching import Watching
 
 PATH = "/api/v1/trips"
 MAY_MOVE = PLANNERS | {Role.DRIVER}
@@ -35,6 +38,7 @@ class TripRoutes:
     """Trips and their events."""
 
     trips: Trips
+    watching: Watching
 
     def routes(self) -> list[Route]:
         return [
@@ -56,6 +60,8 @@ class TripRoutes:
                   body_optional=True, roles=PLANNERS, errors=(TripNotFound, TripMoveRefused), versioned=True),
             Route("GET", PATH + "/{trip_id}/events", self.list_events, answer=wire.TripEvent, listing=True,
                   query=PageQuery, devices=True, errors=(TripNotFound,), cache=Cache.PRIVATE),
+            Route("GET", PATH + "/{trip_id}/watchers", self.list_watchers, answer=Watcher, listing=True,
+                  query=PageQuery, roles=WATCHERS, errors=(TripNotFound, RedisAway)),
         ]  # fmt: skip
 
     async def list_trips(self, request: web.Request) -> web.Response:
@@ -105,6 +111,13 @@ class TripRoutes:
         query = read_query(request, PageQuery)
         page = await self.trips.events(request[PRINCIPAL], trip_id, query.limit, query.cursor)
         return reply_page(request, page, wire.TripEvent.from_domain)
+
+    async def list_watchers(self, request: web.Request) -> web.Response:
+        """Who of your organisation has a trip open right now, on whatever server."""
+        trip_id = path_id(request, "trip_id", TripNotFound)
+        query = read_query(request, PageQuery)
+        page = await self.watching.list(request[PRINCIPAL], trip_id, query.limit, query.cursor)
+        return reply_page(request, page, lambda watcher: watcher)
 
 
 def _reply(trip: Trip, status: int = 200) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -61,6 +61,17 @@ class Trips:
         async with self.database.transaction(principal.org_id) as conn:
             return await visible(conn, principal, trip_id)
 
+    async def out_of_sight(self, watching: Collection[tuple[Principal, UUID]]) -> set[tuple[Principal, UUID]]:
+        """Those who watch a trip that they may not see any more."""
+        pairs = {(principal.org_id, trip_id) for principal, trip_id in watching}
+        async with self.database.transaction(SYSTEM) as conn:
+            found = await storage.seen_by(conn, pairs)
+        return {
+            (principal, trip_id)
+            for principal, trip_id in watching
+            if (sight := found.get((principal.org_id, trip_id))) is None or not domain.may_see(principal, sight)
+        }
+
     async def list(self, principal: Principal, wanted: Filter, limit: int, cursor: str | None) -> Page[Trip]:
         """Newest first. Drivers and devices get their own whatever they ask for."""
         after = decode_cursor(cursor, UUID) if cursor else None
@@ -102,8 +113,7 @@ class Trips:
                 customer_id=new.customer_id,
             )
             await storage.add(conn, trip)
-            told = await self._record(conn, principal, trip_id, "created", {})
-        return self._publish(*told)
+            return await self._record(conn, principal, trip_id, "created", {})
 
     async def change(
         self, principal: Principal, trip_id: UUID, columns: Mapping[str, object], *, expected: int | None = None
@@ -132,10 +142,9 @@ class Trips:
                 **{name: columns[name] for name in ("driver_id", "truck_id", "customer_id") if name in columns},  # type: ignore[arg-type]  # the wire struct made them ids
             )
             await storage.change(conn, principal.org_id, trip_id, columns, self.clock.now())
-            told = await self._record(
+            return await self._record(
                 conn, principal, trip_id, Move.CHANGE, {"fields": sorted(map(public_name, columns))}
             )
-        return self._publish(*told)
 
     async def move(
         self,
@@ -158,13 +167,13 @@ class Trips:
                 if move is Move.START:
                     await _check_driver(conn, principal.org_id, driver_id)
                 await storage.set_status(conn, principal.org_id, trip_id, _BECOMES[move], self.clock.now())
-                told = await self._record(conn, principal, trip_id, move, {"reason": reason} if reason else {})
-                await notices.tell(conn, self.clock, told[0], move)
+                trip = await self._record(conn, principal, trip_id, move, {"reason": reason} if reason else {})
+                await notices.tell(conn, self.clock, trip, move)
+                return trip
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "trips_one_running":
                 raise
             raise DriverBusy from error
-        return self._publish(*told)
 
     async def events(self, principal: Principal, trip_id: UUID, limit: int, cursor: str | None) -> Page[TripEvent]:
         """What happened on a trip, newest first."""
@@ -205,24 +214,25 @@ class Trips:
 
     async def _record(
         self, conn: Connection, principal: Principal, trip_id: UUID, kind: str, data: Mapping[str, object]
-    ) -> tuple[Trip, TripEvent]:
-        """Keep the event in this transaction; what is to be published once that has committed."""
+    ) -> Trip:
+        """Keep the event in this transaction, and promise to tell of it; the trip as it is now."""
         event = TripEvent(new_id(self.clock), trip_id, str(kind), self.clock.now(), None, data)
         event = await storage.add_event(conn, principal.org_id, event, principal)
         trip = await storage.find(conn, principal.org_id, trip_id)
         if trip is None:  # it is locked by this very transaction
             raise TripNotFound
-        return trip, event
+        await self._promise(conn, trip, event)
+        return trip
 
-    def _publish(self, trip: Trip, event: TripEvent) -> Trip:
+    async def _promise(self, conn: Connection, trip: Trip, event: TripEvent) -> None:
         """Tell the rooms of either organisation, each what it may see."""
         for org_id in domain.organisations_of(trip):
             body = wire.TripEvent.from_domain(domain.event_seen_by(org_id, trip, event))
             fields = {name: getattr(body, name) for name in body.__struct_fields__}
             seen = wire.Trip.from_domain(domain.seen_by(org_id, trip))
             for room, name in ((trip_room(org_id, trip.id), "trip"), (fleet_room(org_id), "fleet")):
-                self.publisher.publish(room, "trip:event", wire.TripEventMessage(**fields, room=name, trip=seen))
-        return trip
+                told = wire.TripEventMessage(**fields, room=name, trip=seen)
+                await self.publisher.promise(conn, trip.org_id, room, "trip:event", told, event.id)
 
 
 def public_name(column: str) -> str:

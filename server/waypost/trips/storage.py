@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from asyncpg import Record
 from waypost.directory.domain import Assignment
 from waypost.kernel.principal import Principal
 from waypost.platform.database import Connection
-from waypost.trips.domain import Filter, Past, Run, Status, Trip, TripEvent
+from waypost.trips.domain import Filter, Past, Run, Sight, Status, Trip, TripEvent
 
 COLUMNS = """
        t.org_id, t.id, t.reference, t.status, t.created_at, t.updated_at, t.version, t.destination_org_id,
@@ -28,6 +28,16 @@ COLUMNS = """
 
 FIND = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.org_id = $1"
 FIND_RECEIVED = f"SELECT {COLUMNS} WHERE t.id = $2 AND t.destination_org_id = $1"
+# Who sees trips that somebody watches: of each pair (organisation that watches, trip) what decides it.
+SEEN_BY = """
+SELECT w.org_id AS watcher_org_id, t.id, t.org_id, t.destination_org_id, t.driver_id
+  FROM unnest($1::uuid[], $2::uuid[]) AS w (org_id, trip_id)
+ CROSS JOIN LATERAL (
+    SELECT id, org_id, destination_org_id, driver_id FROM trips WHERE org_id = w.org_id AND id = w.trip_id
+     UNION ALL
+    SELECT id, org_id, destination_org_id, driver_id FROM trips WHERE destination_org_id = w.org_id AND id = w.trip_id
+ ) t
+"""
 LOCK = "SELECT status, driver_id, version FROM trips WHERE org_id = $1 AND id = $2 FOR UPDATE"
 
 
@@ -156,6 +166,15 @@ async def add_event(conn: Connection, org_id: UUID, event: TripEvent, principal:
         ADD_EVENT, org_id, event.trip_id, event.id, event.kind, event.at, principal.user_id, data
     )
     return TripEvent(event.id, event.trip_id, event.kind, event.at, name, event.data)
+
+
+async def seen_by(conn: Connection, watched: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Sight]:
+    """Of each pair (organisation, trip) what decides who of the organisation sees it; absent: nobody."""
+    rows = await conn.fetch(SEEN_BY, [org_id for org_id, _ in watched], [trip_id for _, trip_id in watched])
+    return {
+        (row["watcher_org_id"], row["id"]): Sight(row["org_id"], row["destination_org_id"], row["driver_id"])
+        for row in rows
+    }
 
 
 async def list_events(conn: Connection, org_id: UUID, trip_id: UUID, after: UUID | None, limit: int) -> list[TripEvent]:

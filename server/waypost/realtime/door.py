@@ -1,0 +1,151 @@
+"""Who is connected here and until when: letting in, renewing, warning, showing out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Denied, Unauthenticated
+from waypost.kernel.principal import Admitted, Principal
+from waypost.platform.telemetry import log
+from waypost.realtime.limits import Bucket, Counts
+
+EVERY_S = 1.0
+WARNED_S = 60.0  # before a token's end, or a third of its life where that is less
+EVENTS_PER_S, EVENTS_AT_ONCE = 50.0, 500.0
+FAILED_JOINS, FAILED_JOINS_S = 10, 60.0
+
+
+class AnotherPrincipal(Denied):
+    """That token is somebody else's, or of other rights; connect anew with it."""
+
+    code = "another-principal"
+
+
+class AuthExpiring(msgspec.Struct, rename="camel"):
+    """`auth:expiring`: send `auth:refresh` with a new token within ``in_ms``, or the connection ends."""
+
+    in_ms: int
+
+
+class Refreshed(msgspec.Struct, rename="camel"):
+    """Ack of `auth:refresh`. ``expires_in_ms`` None: this token does not expire."""
+
+    expires_in_ms: int | None
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """A connection that was let in."""
+
+    sid: str
+    principal: Principal
+    expires_at: datetime | None
+    warn_at: datetime | None
+    holders: list[tuple[str, object]]
+    events: Bucket = field(default_factory=lambda: Bucket(EVENTS_PER_S, EVENTS_AT_ONCE))
+    failed_joins: Bucket = field(default_factory=lambda: Bucket(FAILED_JOINS / FAILED_JOINS_S, FAILED_JOINS))
+
+
+class Voice(Protocol):
+    """What the door says to whom it lets in or shows out."""
+
+    def tell(self, sid: str, name: str, body: msgspec.Struct) -> None: ...
+
+    async def disconnect(self, sid: str, *, code: str | None = None, detail: str = "") -> None: ...
+
+
+@dataclass(slots=True, repr=False)
+class Door:
+    """``authenticate`` is the port that turns a token into who it speaks for."""
+
+    authenticate: Callable[[str], Awaitable[Admitted]]
+    clock: Clock
+    counts: Counts
+    connections: dict[str, Connection] = field(default_factory=dict)
+
+    async def let_in(self, sid: str, token: str, address: str) -> Connection:
+        """Errors of ``authenticate``; ``TooManyConnections``."""
+        at_address = self.counts.take([("address", address)])
+        try:
+            admitted = await self.authenticate(token)
+            principal = admitted.principal
+            person = principal.user_id or principal.device_id
+            holders = self.counts.take([("person", person), ("organisation", principal.org_id)])
+        except BaseException:
+            self.counts.give_back(at_address)
+            raise
+        found = Connection(sid, principal, admitted.expires_at, self._warn_at(admitted), at_address + holders)
+        self.connections[sid] = found
+        return found
+
+    def _warn_at(self, admitted: Admitted) -> datetime | None:
+        if admitted.expires_at is None:
+            return None
+        life = admitted.expires_at - self.clock.now()
+        return admitted.expires_at - min(timedelta(seconds=WARNED_S), life / 3)
+
+    def find(self, sid: str) -> Connection:
+        """``Unauthenticated`` once it has gone."""
+        connection = self.connections.get(sid)
+        if connection is None:
+            raise Unauthenticated("The connection has closed.")
+        return connection
+
+    def let_go(self, sid: str) -> Connection | None:
+        """A connection has closed; None if it was gone already."""
+        connection = self.connections.pop(sid, None)
+        if connection is not None:
+            self.counts.give_back(connection.holders)
+        return connection
+
+    async def renew(self, sid: str, token: str) -> Refreshed:
+        """Let a connection live on with another token of the same principal. ``AnotherPrincipal``."""
+        admitted = await self.authenticate(token)
+        connection = self.find(sid)
+        if _rights(admitted.principal) != _rights(connection.principal):
+            raise AnotherPrincipal
+        connection.principal = admitted.principal
+        connection.expires_at, connection.warn_at = admitted.expires_at, self._warn_at(admitted)
+        if admitted.expires_at is None:
+            return Refreshed(None)
+        return Refreshed(int((admitted.expires_at - self.clock.now()).total_seconds() * 1000))
+
+    def principals(self) -> set[Principal]:
+        """Who holds a connection here."""
+        return {connection.principal for connection in self.connections.values()}
+
+    def held_by(self, wanted: Callable[[Principal], bool]) -> Collection[str]:
+        """The connections of those."""
+        return [sid for sid, connection in self.connections.items() if wanted(connection.principal)]
+
+    async def watch(self, voice: Voice) -> None:
+        """Warn whose token is about to expire, and end the connection when it has; for ever."""
+        while True:
+            await self.clock.sleep(EVERY_S)
+            now = self.clock.now()
+            for connection in list(self.connections.values()):
+                if connection.expires_at is not None and connection.warn_at is not None and connection.warn_at <= now:
+                    try:
+                        await _warn_or_end(voice, connection, connection.expires_at, now)
+                    except Exception:  # noqa: BLE001 - one odd connection must not keep the others in
+                        log.exception("expiry_failed")
+
+
+async def _warn_or_end(voice: Voice, connection: Connection, expires_at: datetime, now: datetime) -> None:
+    if expires_at <= now:
+        detail = "The token of this connection has expired; connect anew with another."
+        await voice.disconnect(connection.sid, code="token-expired", detail=detail)
+        return
+    connection.warn_at = expires_at  # said once
+    voice.tell(connection.sid, "auth:expiring", AuthExpiring(int((expires_at - now).total_seconds() * 1000)))
+
+
+def _rights(principal: Principal) -> Principal:
+    """What counts of a principal: all but which sign-in it came by."""
+    return replace(principal, session_id=None)

@@ -1,0 +1,196 @@
+"""Who watches a trip: across nodes, per organisation, gone by itself with the node that held them.
+
+Watchers are people of the staff; a phone or a driver in a trip's room is none, and is not told of them. This node's
+own are held in Redis under a lease. Every second it writes what changed here, asks what changed elsewhere, and tells
+those of its members whose room has other watchers than they know. That is no counted event of the room: it has no
+`seq`, it is in no log, and the newest says all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
+from waypost.kernel.principal import Principal
+from waypost.platform.telemetry import log
+from waypost.realtime.events import Event, Outgoing, Place, outgoing
+from waypost.realtime.presence_store import Hold, Seen, WatcherStore
+from waypost.realtime.scripts import partition_of
+from waypost.realtime.wire import TripWatchers, Watcher
+
+GOODBYE_S: Final = 1.0
+NEVER: Final = float("inf")
+_TRIP = re.compile(r"org:([0-9a-f-]{36}):trip:([0-9a-f-]{36})")
+
+Write = Callable[[Collection[str], Sequence[Event]], None]
+# The names of an organisation's people; who is not of it is left out.
+Names = Callable[[UUID, Collection[UUID]], Awaitable[Mapping[UUID, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """Seconds. A lease outlives one renewal that failed, and is over well within 30 s of a node's death."""
+
+    look_s: float = 1.0
+    renew_s: float = 10.0
+    lease_s: float = 25.0
+
+
+@dataclass(slots=True)
+class Watched:
+    """A trip's room with a watcher here. Times are monotonic seconds."""
+
+    org_id: UUID
+    trip_id: UUID
+    partition: int
+    people: dict[str, UUID] = field(default_factory=dict)  # by connection: a person may have several
+    held: set[UUID] = field(default_factory=set)  # what Redis may have of us
+    hold_at: float = 0.0
+    read_at: float = 0.0
+    entered: set[str] = field(default_factory=set)  # connections that are yet to be told
+    known: tuple[UUID, ...] = ()  # what the others were told
+
+
+class Unnumbered(Event):
+    """An event that the room does not count."""
+
+    __slots__ = ()
+
+    def __init__(self, sent: Outgoing) -> None:
+        super().__init__(sent, Place("", 0))
+        self.text = sent.head.removesuffix(b",") + b"}]"
+
+
+@dataclass(slots=True)
+class Presence:
+    """Of one node. The hub says who enters and leaves; neither ever waits or fails."""
+
+    store: WatcherStore
+    names: Names
+    clock: Clock
+    paces: Paces = Paces()
+    rooms: dict[str, Watched] = field(default_factory=dict)
+    is_interrupted: bool = False
+
+    def entered(self, room: str, sid: str, principal: Principal) -> None:
+        """A connection is in a room, or has entered it again; any room, anybody."""
+        user_id, trip = principal.user_id, _TRIP.fullmatch(room)
+        if trip is None or user_id is None or not principal.watches_everything:
+            return
+        found = self.rooms.get(room)
+        if found is None:
+            found = self.rooms[room] = Watched(UUID(trip[1]), UUID(trip[2]), partition_of(room))
+        found.people[sid] = user_id
+        found.entered.add(sid)
+        if user_id not in found.held:
+            found.hold_at = 0.0
+
+    def left(self, room: str, sid: str) -> None:
+        """A connection is no longer in a room."""
+        found = self.rooms.get(room)
+        if found is None:
+            return
+        found.entered.discard(sid)
+        user_id = found.people.pop(sid, None)
+        if user_id is not None and user_id not in found.people.values():
+            found.hold_at = 0.0
+
+    async def watchers(self, room: str) -> list[UUID]:
+        """The people who watch a room on any node, each once. ``RedisAway``."""
+        (seen,) = await self.store.read([room])
+        return list(seen.users)
+
+    async def run(self, write: Write) -> None:
+        """Keep and tell, for as long as the process lives; at its end what it held is over at once."""
+        try:
+            while True:
+                await self.clock.sleep(self.paces.look_s)
+                await self.look(write)
+        finally:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    holds = [Hold(room, (), found.held) for room, found in self.rooms.items()]
+                    await self.store.hold(holds, self.paces.lease_s)
+
+    async def look(self, write: Write) -> None:
+        """Once: write, ask, tell. What fails is tried again by the next."""
+        try:
+            await self._hold()
+            await self._tell(await self._read(), write)
+        except Unavailable as error:
+            if not self.is_interrupted:
+                log.warning("presence_interrupted", reason=error.code)
+            self.is_interrupted = True
+        except Exception:  # noqa: BLE001 - nobody's positions end because of it
+            log.exception("presence_failed")
+        else:
+            self.is_interrupted = False
+
+    async def _hold(self) -> None:
+        """Write what has changed here, and renew what was written long enough ago."""
+        now = self.clock.monotonic()
+        holds: list[Hold] = []
+        for room, found in self.rooms.items():
+            if found.hold_at <= now:
+                here = set(found.people.values())
+                holds.append(Hold(room, here, found.held - here))
+                found.held |= here
+        await self.store.hold(holds, self.paces.lease_s)
+        for room, wanted, _ in holds:
+            found = self.rooms[room]
+            found.held = set(wanted)
+            if found.held == set(found.people.values()):  # else somebody came or went meanwhile
+                found.hold_at = now + self.paces.renew_s
+                if not found.people:
+                    del self.rooms[room]
+
+    async def _read(self) -> dict[str, Seen]:
+        """The rooms that may have other watchers than their members know."""
+        changed = await self.store.changed({found.partition for found in self.rooms.values()})
+        now = self.clock.monotonic()
+        rooms = [
+            room
+            for room, found in self.rooms.items()
+            if found.people and (found.entered or found.read_at <= now or room in changed)
+        ]
+        seen = dict(zip(rooms, await self.store.read(rooms), strict=True))
+        for room, (_, over_in_s) in seen.items():
+            if (found := self.rooms.get(room)) is not None:
+                found.read_at = now + over_in_s if over_in_s is not None else NEVER
+        return seen
+
+    async def _tell(self, seen: Mapping[str, Seen], write: Write) -> None:
+        news = {
+            room: users
+            for room, (users, _) in seen.items()
+            if (found := self.rooms.get(room)) is not None and (found.entered or users != found.known)
+        }
+        names = await self._names(news)
+        for room, users in news.items():
+            if (found := self.rooms.get(room)) is not None:
+                hearers = list(found.people) if users != found.known else list(found.entered)
+                body = TripWatchers(found.trip_id, listed(users, names[found.org_id]))
+                write(hearers, [Unnumbered(outgoing(room, "trip:watchers", body))])
+                found.known = users
+                found.entered.clear()
+
+    async def _names(self, news: Mapping[str, Iterable[UUID]]) -> dict[UUID, Mapping[UUID, str]]:
+        """Of each organisation's people who watch."""
+        people: dict[UUID, set[UUID]] = defaultdict(set)
+        for room, users in news.items():
+            people[self.rooms[room].org_id].update(users)
+        return {org_id: await self.names(org_id, users) for org_id, users in people.items()}
+
+
+def listed(users: Iterable[UUID], names: Mapping[UUID, str]) -> list[Watcher]:
+    """By name; who has none is not of the organisation any more."""
+    found = [Watcher(user_id, names[user_id]) for user_id in users if user_id in names]
+    return sorted(found, key=lambda watcher: (watcher.name.casefold(), watcher.user_id))

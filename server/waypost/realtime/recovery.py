@@ -1,0 +1,40 @@
+"""Where a client says that it stood, and what a join tells it of what it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from waypost.realtime.events import Event, Place
+
+MOST_MISSED = 500  # more than these, and a snapshot is cheaper for both
+LONGEST_EPOCH, LARGEST_SEQ = 64, 1 << 53
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A room was entered. ``missed``: exactly what came after the client's ``since``; None: it needs a snapshot."""
+
+    place: Place
+    missed: Sequence[Event] | None = None
+
+    @property
+    def recovered(self) -> bool:
+        return self.missed is not None
+
+    def told(self) -> list[dict[str, Any]]:
+        """What was missed, as acks carry it: the event's name and what it said."""
+        return [{"event": event.name, "data": event.body} for event in self.missed or ()]
+
+
+def since_of(value: object) -> Place | None:
+    """A join's ``since {epoch, seq}``; None for what makes no sense: then it is a join from the beginning."""
+    if not isinstance(value, Mapping):
+        return None
+    epoch, seq = value.get("epoch"), value.get("seq")
+    if not isinstance(epoch, str) or not 0 < len(epoch) <= LONGEST_EPOCH:
+        return None
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < LARGEST_SEQ:
+        return None
+    return Place(epoch, seq)

@@ -1,0 +1,96 @@
+"""What all connections of a process share: bounds, counters, who is behind, and the tick in which writes are joined."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from waypost.realtime.letters import Letter
+from waypost.realtime.port import Counts, Options
+from waypost.realtime.slow import Item, written
+
+if TYPE_CHECKING:
+    from waypost.realtime.connection import Connection
+
+HELD_EVENTS = 256  # of one connection; more leave before the tick ends
+
+
+def _nothing(_connection: Connection, _code: str, _detail: str) -> Sequence[Letter]:
+    return ()
+
+
+class Traffic:
+    """One for both codecs. ``last_words`` makes what a connection is told before it is ended for a reason."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.counts = Counts()
+        # sid -> how to write to it, for JSON and for msgpack: members of "/" for whom nothing waits or is held.
+        self.writers: tuple[dict[str, Callable[[bytes], object]], ...] = ({}, {})
+        self.busy: set[Connection] = set()
+        self.last_words: Callable[[Connection, str, str], Sequence[Letter]] = _nothing
+        self._ticking: list[Connection] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the process; asked for only once it runs."""
+        return asyncio.get_running_loop()
+
+    def begin(self, connection: Connection) -> None:
+        """It was written to: what follows within the tick leaves together, at its end."""
+        if connection.held is None and not connection.closed:
+            connection.held = []
+            connection.hide()
+            self._ticking.append(connection)
+            if self._timer is None:
+                self._timer = self.loop.call_later(self.options.tick_s, self._tick)
+
+    def sweep(self) -> None:
+        """Look after those who are behind: once a second."""
+        now = self.loop.time()
+        for connection in list(self.busy):
+            connection.flush()
+            if connection in self.busy and connection.is_stalled(now):
+                connection.cut("stalled")
+
+    def stop(self) -> None:
+        """No more ticks."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        ticking, self._ticking = self._ticking, []
+        before: list[Item] = []
+        forms: dict[bool, bytes] = {}
+        for connection in ticking:
+            held = connection.held
+            if not held:
+                connection.held = None  # quiet for a tick: its next event leaves at once
+                connection.show()
+                continue
+            if held != before:  # members of the same rooms hold the same events: joined once for all of them
+                before, forms = held, {}
+            self._write(connection, held, forms)
+            if connection.held is not None:
+                connection.held = []
+                self._ticking.append(connection)
+        if self._ticking and self._timer is None:
+            self._timer = self.loop.call_later(self.options.tick_s, self._tick)
+
+    def _write(self, connection: Connection, held: list[Item], forms: dict[bool, bytes]) -> None:
+        transport = connection.direct
+        if transport is None:
+            connection.held = []
+            connection.wait(held)
+            return
+        packed = connection.packed
+        if packed not in forms:
+            forms[packed] = written(held, packed=packed)
+            self.counts.framed += len(held)
+        transport.write(forms[packed])
+        self.counts.written += len(held)
