@@ -99,8 +99,12 @@ class Listener:
 
 @asynccontextmanager
 async def listening(url: str, token: object = None, **options: Any) -> AsyncIterator[Listener]:
-    """A connected listener; ``Refused`` when the server says no. ``token`` None: no auth at all."""
-    listener = Listener(described=await events_of(url))
+    """A connected listener; ``Refused`` when the server says no. ``token`` None: no auth at all.
+
+    ``serializer``: "msgpack" for the path that speaks it.
+    """
+    client = socketio.AsyncClient(reconnection=False, serializer=options.pop("serializer", "default"))
+    listener = Listener(client, described=await events_of(url))
     auth = options.pop("auth", None if token is None else {"token": token})
     try:
         try:
@@ -108,7 +112,7 @@ async def listening(url: str, token: object = None, **options: Any) -> AsyncIter
         except ConnectFailed as error:
             raise Refused(listener.refusal) from error
         yield listener
-        assert listener.wrong == []
+        assert not listener.wrong, listener.wrong
     finally:
         await listener.sio.disconnect()
         await listener.sio.shutdown()

@@ -54,6 +54,7 @@ from waypost.realtime.bus import RedisBus
 from waypost.realtime.door import Door
 from waypost.realtime.drain import Drain
 from waypost.realtime.fanout import Options
+from waypost.realtime.figures import figures
 from waypost.realtime.hub import Hub
 from waypost.realtime.leftovers import Leftovers
 from waypost.realtime.limits import Counts, Most
@@ -194,13 +195,15 @@ def _assemble(
     room = WaitingRoom(settings.ingest_waiting)
     commit = GroupCommit(database, Telling(realtime).tell, settings.ingest_window_ms / 1000, room)
     _watch(metrics, database, realtime, leftovers, cache)
+    for figure in figures(hub):
+        metrics.gauge(*figure)
     tracking = Tracking(database, clock, rules, commit, quality, DeviceShares(clock))
     return Services(
         settings=settings,
         clock=clock,
         database=database,
         redis=redis,
-        health=Health(clock, (*_probes(database, redis, settings), Probe("server", drain.ready))),
+        health=Health(clock, (*_probes(database, redis, bus_redis, settings), Probe("server", drain.ready))),
         metrics=metrics,
         cache=cache,
         rules=rules,
@@ -264,7 +267,7 @@ def _watch(metrics: Metrics, database: Database, realtime: Realtime, leftovers: 
     metrics.gauge("waypost_promised_events_waiting", promised, lambda: leftovers.waiting.events)
 
 
-def _probes(database: Database, redis: Redis, settings: Settings) -> tuple[Probe, ...]:
+def _probes(database: Database, redis: Redis, bus: BusRedis, settings: Settings) -> tuple[Probe, ...]:
     async def ask_database() -> Finding:
         async with database.transaction(SYSTEM) as conn:
             await conn.fetchval("SELECT 1")
@@ -274,11 +277,18 @@ def _probes(database: Database, redis: Redis, settings: Settings) -> tuple[Probe
         await check_redis(redis)
         return Finding(OK)
 
+    async def ask_bus() -> Finding:
+        for seed in bus.seeds:
+            await check_redis(seed)
+        return Finding(OK)
+
+    own_bus = (Probe("bus", ask_bus),) if settings.bus_url is not None else ()
     workers = AtWork(database, "worker", settings.heartbeat_s)
     relays = AtWork(database, "relay", settings.heartbeat_s, outbox_waits_s)
     return (
         Probe("database", ask_database),
         Probe("redis", ask_redis),
+        *own_bus,
         Probe("workers", workers.ask, needed=False),
         Probe("relays", relays.ask, needed=False),
     )

@@ -82,7 +82,7 @@ async def test_killed_subscribers_at_500_events_a_second_lose_and_repeat_nothing
             await each.bus.subscribe(ROOM)
         async with publishing(here) as sent:
             for kill in range(1, 6):
-                await until(lambda kill=kill: sent() >= kill * 300)  # type: ignore[misc]
+                await until(lambda kill=kill: sent() >= kill * 300)
                 for connection in await subscribers(redis):
                     await redis.execute_command("CLIENT", "KILL", "ID", connection)
         for each in (here, there):
@@ -97,7 +97,7 @@ async def test_two_publishing_nodes_whose_subscribers_are_killed_have_contiguous
             await each.bus.subscribe(ROOM)
         async with publishing(here) as sent_here, publishing(there, 1_000_000) as sent_there:
             for kill in range(1, 4):
-                await until(lambda kill=kill: sent_here() >= kill * 300)  # type: ignore[misc]
+                await until(lambda kill=kill: sent_here() >= kill * 300)
                 for connection in await subscribers(redis):
                     await redis.execute_command("CLIENT", "KILL", "ID", connection)
         count = sent_here() + sent_there() - 1_000_000 + 1
@@ -224,7 +224,7 @@ async def test_a_frozen_link_is_caught_up_with(valkey: Valkey):
         async with publishing(here) as sent:
             for _ in range(2):
                 before = sent()
-                await until(lambda before=before: sent() > before + 200)  # type: ignore[misc]
+                await until(lambda before=before: sent() > before + 200)
                 link.freeze()
                 await asyncio.sleep(1.5)
                 link.heal()
@@ -239,11 +239,11 @@ async def test_a_redis_emptied_under_load_leaves_no_gap_that_is_not_declared(val
         async with publishing(here) as sent, publishing(there, 1_000_000) as sent_there:
             for _ in range(3):
                 before = sent()
-                await until(lambda before=before: sent() > before + 200)  # type: ignore[misc]
+                await until(lambda before=before: sent() > before + 200)
                 await redis.flushall()
         last = {sent(), sent_there()}
         for each in (here, there):
-            await until(lambda each=each: last <= set(each.numbers()), within_s=BACK_S)  # type: ignore[misc]
+            await until(lambda each=each: last <= set(each.numbers()), within_s=BACK_S)
             each.assert_nothing_unnoticed()
             assert len(set(each.numbers())) == len(each.numbers())
             assert len({event.epoch for event in each.events()}) >= 3
@@ -288,7 +288,7 @@ async def test_a_server_that_is_killed_and_back_under_load_leaves_nothing_unnoti
             before = sent()
             await until(lambda: sent() > before + 300, within_s=BACK_S + GRACE_S)
         for each in (here, there):
-            await until(lambda each=each: sent() in each.numbers(), within_s=BACK_S)  # type: ignore[misc]
+            await until(lambda each=each: sent() in each.numbers(), within_s=BACK_S)
             each.assert_nothing_unnoticed()
 
 

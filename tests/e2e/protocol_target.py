@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from waypost.commands.common import loop_factory
 from waypost.platform.telemetry import configure_logs
 from waypost.realtime.connection import Connection
 from waypost.realtime.engine import EngineServer
@@ -86,7 +87,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     configure_logs("WARNING", "console")
-    asyncio.run(serve(parser.parse_args().port))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve(parser.parse_args().port))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import msgpack
 import pytest
 from redis.asyncio import Redis
 
 from tests.buses import NAME, ROOM, Node, idle_node, node, numbered
+from tests.clusters import Cluster, lasting_cluster
 from tests.servers import Servers
 from tests.waiting import until
 from waypost.realtime.bus import RedisBus
@@ -19,16 +22,44 @@ from waypost.realtime.scripts import channel_of, keys_of
 OTHER_ROOM = "org:0190f5c2-8f2e-7a5c-9d7e-3b1f2a4c5d6e:trip:0190f5c2-8f2e-7a5c-9d7e-000000000001"
 
 
-@pytest.fixture
-async def redis(servers: Servers) -> AsyncIterator[Redis]:
-    async with Redis.from_url(servers.stack.redis_url()) as client:
-        await client.flushall()
-        yield client
+@dataclass(slots=True)
+class Ground:
+    """What the bus runs on: one server, or a cluster."""
+
+    url: str
+    servers: list[Redis]
+    cluster: Cluster | None = None
+
+    def at(self, room: str = ROOM) -> Redis:
+        """The server that has the room."""
+        return self.servers[self.cluster.nodes.index(self.cluster.owner_of(room)) if self.cluster else 0]
+
+    async def everywhere(self, *command: str) -> list[Any]:
+        """The answer of each server."""
+        return [await server.execute_command(*command) for server in self.servers]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with lasting_cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["one server", "cluster"])
+async def ground(request: pytest.FixtureRequest, servers: Servers, cluster: Cluster) -> AsyncIterator[Ground]:
+    if request.param == "cluster":
+        made = Ground(cluster.url, [each.client() for each in cluster.nodes], cluster)
+    else:
+        made = Ground(servers.stack.redis_url(), [Redis.from_url(servers.stack.redis_url())])
+    await made.everywhere("FLUSHALL")
+    yield made
+    for server in made.servers:
+        await server.aclose()
 
 
 @pytest.fixture
-async def url(servers: Servers, redis: Redis) -> str:
-    return servers.stack.redis_url()
+async def url(ground: Ground) -> str:
+    return ground.url
 
 
 @pytest.fixture
@@ -97,21 +128,21 @@ async def test_a_large_event_and_an_empty_one_pass(here: Node, there: Node):
     assert [len(event.body.get("text", "")) for event in there.events()] == [1_000_000, 0]
 
 
-async def test_a_room_that_nobody_is_in_reaches_no_node(here: Node, there: Node, redis: Redis):
+async def test_a_room_that_nobody_is_in_reaches_no_node(here: Node, there: Node, ground: Ground):
     await there.bus.subscribe(OTHER_ROOM)
     await send(here.bus, 1, 5)
-    assert await redis.execute_command("PUBSUB", "SHARDNUMSUB", channel_of(ROOM)) == [channel_of(ROOM).encode(), 0]
+    assert await _subscribers(ground, ROOM, 0)
     await there.bus.subscribe(ROOM)
     await there.bus.unsubscribe([ROOM])
-    await until(lambda: _subscribers(redis, ROOM, 0))
+    await until(lambda: _subscribers(ground, ROOM, 0))
     await send(here.bus, 6, 9)
     await here.bus.send([numbered(1, OTHER_ROOM)])
     await there.heard(1, OTHER_ROOM)
     assert list(there.told) == [OTHER_ROOM]
 
 
-async def _subscribers(redis: Redis, room: str, count: int) -> bool:
-    answer = await redis.execute_command("PUBSUB", "SHARDNUMSUB", channel_of(room))
+async def _subscribers(ground: Ground, room: str, count: int) -> bool:
+    answer = await ground.at(room).execute_command("PUBSUB", "SHARDNUMSUB", channel_of(room))
     return bool(answer[1] == count)
 
 
@@ -162,23 +193,24 @@ async def test_what_was_missed_is_all_there_or_it_is_none(here: Node):
     assert await numbers(Place("0123456789abcdef", 20)) is None, "another epoch"
 
 
-async def test_a_history_that_was_trimmed_or_has_expired_is_not_handed_out_in_part(url: str, redis: Redis):
+async def test_a_history_that_was_trimmed_or_has_expired_is_not_handed_out_in_part(url: str, ground: Ground):
     async with idle_node(url, history_events=100) as sender:
         start = await sender.bus.place(ROOM)
         await sender.bus.send([numbered(n) for n in range(1, 501)])
-        kept = await redis.xlen(keys_of(ROOM)[1])
+        kept = await ground.at().xlen(keys_of(ROOM)[1])
         assert 100 <= kept <= 200
         assert (await sender.bus.missed(ROOM, start))[1] is None
         _, events = await sender.bus.missed(ROOM, Place(start.epoch, 500 - kept))
         assert events is not None
         assert [event.seq for event in events] == list(range(501 - kept, 501))
-        await redis.delete(keys_of(ROOM)[1])  # as its expiry does
+        await ground.at().delete(keys_of(ROOM)[1])  # as its expiry does
         assert (await sender.bus.missed(ROOM, Place(start.epoch, 499)))[1] is None
         assert (await sender.bus.missed(ROOM, Place(start.epoch, 500)))[1] == []
 
 
-async def test_what_redis_keeps_of_a_room_expires(here: Node, redis: Redis):
+async def test_what_redis_keeps_of_a_room_expires(here: Node, ground: Ground):
     await here.bus.send([numbered(1, key="a key")])
+    redis = ground.at()
     lives = {key.decode().split(":")[2]: await redis.ttl(key) for key in await redis.keys("waypost:{*")}
     assert 800 < lives["l"] <= 900
     assert 100 < lives["k"] <= 600
@@ -212,13 +244,15 @@ async def test_a_number_that_was_left_out_is_a_gap_that_no_history_hides(here: N
     assert [event.seq for event in events] == [5, 6]
 
 
-async def test_an_emptied_redis_begins_a_new_epoch_and_nobody_takes_it_for_the_old_one(here: Node, there: Node):
+async def test_an_emptied_redis_begins_a_new_epoch_and_nobody_takes_it_for_the_old_one(
+    here: Node, there: Node, ground: Ground
+):
     for each in (here, there):
         await each.bus.subscribe(ROOM)
     await send(here.bus, 1, 5)
     await there.heard(5)
     before = await here.bus.place(ROOM)
-    await here.redis.seeds[0].flushall()
+    await ground.everywhere("FLUSHALL")
     await here.bus.send([numbered(6)])
     for each in (here, there):
         assert await each.heard(6) == [1, 2, 3, 4, 5, 6]
@@ -229,40 +263,40 @@ async def test_an_emptied_redis_begins_a_new_epoch_and_nobody_takes_it_for_the_o
     assert (await here.bus.missed(ROOM, before))[1] is None
 
 
-async def test_scripts_that_redis_has_forgotten_are_taught_again_in_order(here: Node, redis: Redis):
+async def test_scripts_that_redis_has_forgotten_are_taught_again_in_order(here: Node, ground: Ground):
     await here.bus.subscribe(ROOM)
     for number in range(5):
-        await redis.script_flush()
+        await ground.everywhere("SCRIPT FLUSH")
         await here.bus.send([numbered(10 * number + n) for n in range(10)])
     assert here.seqs() == list(range(1, 51))
     assert here.numbers() == list(range(50))
 
 
-async def test_what_is_no_event_of_ours_is_passed_over(here: Node, there: Node, redis: Redis):
+async def test_what_is_no_event_of_ours_is_passed_over(here: Node, there: Node, ground: Ground):
     await there.bus.subscribe(ROOM)
     for rubbish in (b"", b"\xc1", b"\x93\x01\x02\x03", b"\x93", "text", b"\x93\xa2ab\x01\x92\xa1x\x01"):
-        await redis.execute_command("SPUBLISH", channel_of(ROOM), rubbish)
+        await ground.at().execute_command("SPUBLISH", channel_of(ROOM), rubbish)
     await here.bus.send([numbered(1)])
     assert await there.heard(1) == [1]
     assert there.declared() == []
 
 
-async def test_rubbish_in_the_history_is_missing_and_not_an_error(here: Node, redis: Redis):
+async def test_rubbish_in_the_history_is_missing_and_not_an_error(here: Node, ground: Ground):
     epoch = (await here.bus.place(ROOM)).epoch
     await here.bus.send([numbered(1)])
     meta, history = keys_of(ROOM)
-    await redis.xadd(history, {"d": b"\xc1"}, id="2-0")
-    await redis.hset(meta, "s", 2)
+    await ground.at().xadd(history, {"d": b"\xc1"}, id="2-0")
+    await ground.at().hset(meta, "s", 2)
     await here.bus.send([numbered(3)])
     assert (await here.bus.missed(ROOM, Place(epoch, 1)))[1] is None
 
 
-async def test_an_event_that_was_lost_on_its_way_is_found_though_none_follows_it(url: str, here: Node, redis: Redis):
+async def test_an_event_that_was_lost_on_its_way_is_found_though_none_follows_it(url: str, here: Node, ground: Ground):
     async with node(url, audit_every_s=0.2) as watching:
         await watching.bus.subscribe(ROOM)
         await here.bus.send([numbered(1)])
         await watching.heard(1)
-        await _keep_without_publishing(redis, 2)
+        await _keep_without_publishing(ground.at(), 2)
         assert await watching.heard(2) == [1, 1]
         assert watching.seqs() == [1, 2]
         assert watching.declared() == []
@@ -284,3 +318,41 @@ async def test_who_only_sends_needs_not_run(url: str, there: Node):
     async with idle_node(url) as worker:
         await worker.bus.send([numbered(1), numbered(2)])
         assert await there.heard(2) == [1, 2]
+
+
+async def test_a_thousand_who_ask_at_once_get_each_what_it_missed_from_few_readings(here: Node, ground: Ground):
+    await here.bus.send([numbered(n) for n in range(1, 401)])
+    await here.bus.send([numbered(n, OTHER_ROOM) for n in range(1, 4)])
+    epochs = {room: (await here.bus.place(room)).epoch for room in (ROOM, OTHER_ROOM)}
+    await ground.everywhere("CONFIG RESETSTAT")
+    asked = [(room, Place(epochs[room], seq)) for seq in range(401) for room in (ROOM, OTHER_ROOM, ROOM)]
+    asked += [(f"room {n}", Place("0123456789abcdef", 1)) for n in range(200)]
+    answers = await asyncio.gather(*(here.bus.missed(*each, limit=350) for each in asked))
+    for (room, since), (place, events) in zip(asked, answers, strict=True):
+        counter = {ROOM: 400, OTHER_ROOM: 3}.get(room, 0)
+        assert place.seq == counter
+        if since.epoch != epochs.get(room) or not 0 <= counter - since.seq <= 350:
+            assert events is None
+        else:
+            assert events is not None
+            assert [event.seq for event in events] == list(range(since.seq + 1, counter + 1))
+    stats = [await server.info("commandstats") for server in ground.servers]
+    calls = sum(each.get("cmdstat_evalsha", {"calls": 0})["calls"] for each in stats)
+    assert calls < len(asked) / 3, "a call for each question"
+    assert here.bus.questions.waiting == {}
+
+
+async def test_who_leaves_while_it_asks_for_all_leaves_the_others_their_answers(here: Node):
+    await here.bus.send([numbered(n) for n in range(1, 11)])
+    start = Place((await here.bus.place(ROOM)).epoch, 0)
+    asking = [asyncio.create_task(here.bus.missed(ROOM, start)) for _ in range(10)]
+    await asyncio.sleep(0)
+    for each in asking[:5]:
+        each.cancel()
+        await asyncio.sleep(0)
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[:5])
+    for answer in answers[5:]:
+        assert not isinstance(answer, BaseException)
+        assert len(answer[1] or ()) == 10
+    assert here.bus.questions.waiting == {}

@@ -9,7 +9,7 @@ import pytest
 from redis.crc import key_slot
 
 from tests.buses import ROOM, Node, node, numbered, send_at_last
-from tests.clusters import Cluster, ClusterNode, running_cluster
+from tests.clusters import Cluster, running_cluster
 from tests.waiting import until
 from waypost.realtime.events import Place
 from waypost.realtime.scripts import channel_of, keys_of
@@ -30,13 +30,9 @@ async def all_heard(nodes: list[Node], count: int, within_s: float = 10) -> None
     await asyncio.gather(*(each.heard(count, room, within_s) for each in nodes for room in ROOMS))
 
 
-def owner_of(room: str, cluster: Cluster) -> ClusterNode:
-    return cluster.nodes[min(2, key_slot(channel_of(room).encode()) * 3 // 16384)]
-
-
 async def test_rooms_of_all_servers_are_heard_everywhere_with_contiguous_numbers(cluster: Cluster):
     async with node(cluster.url) as here, node(cluster.url) as there:
-        assert len({owner_of(room, cluster).port for room in ROOMS}) == 3
+        assert len({cluster.owner_of(room).port for room in ROOMS}) == 3
         await asyncio.gather(*(each.bus.subscribe(room) for each in (here, there) for room in ROOMS))
         for turn in range(10):
             await asyncio.gather(
@@ -50,12 +46,12 @@ async def test_rooms_of_all_servers_are_heard_everywhere_with_contiguous_numbers
             assert place.seq == 20
             assert events is not None
             assert [event.text for event in events] == [event.text for event in here.events(room)[5:]]
-        assert await owner_of(ROOM, cluster).ask("EXISTS", *keys_of(ROOM)) == 0, "nothing is made of a room unasked"
+        assert await cluster.owner_of(ROOM).ask("EXISTS", *keys_of(ROOM)) == 0, "nothing is made of a room unasked"
 
 
 async def test_a_slot_that_moves_under_load_is_followed_and_nothing_is_lost(cluster: Cluster):
     room = ROOMS[0]
-    source = owner_of(room, cluster)
+    source = cluster.owner_of(room)
     target = next(each for each in cluster.nodes if each is not source)
     async with node(cluster.url) as here, node(cluster.url) as there:
         for each in (here, there):
@@ -91,7 +87,7 @@ async def test_a_killed_primary_is_replaced_and_the_others_rooms_go_on_meanwhile
         await all_heard([here, there], 1)
         dead = cluster.nodes[0]
         dead.kill()
-        alive = [room for room in ROOMS if owner_of(room, cluster) is not dead]
+        alive = [room for room in ROOMS if cluster.owner_of(room) is not dead]
         async with asyncio.timeout(5):
             await send_at_last(here.bus, [numbered(2, room, key="2") for room in alive])
             await asyncio.gather(*(there.heard(2, room) for room in alive))
@@ -121,7 +117,7 @@ async def test_a_primary_that_hands_over_is_left_for_its_successor():
             return any(link.connection.port == successor.port for link in each.bus.links.values())
 
         for each in (here, there):  # also who publishes nothing
-            await until(lambda each=each: follows(each), within_s=8)  # type: ignore[misc]
+            await until(lambda each=each: follows(each), within_s=8)
         await send_at_last(here.bus, [numbered(2, room, key="2") for room in ROOMS])
         await all_heard([here, there], 2)
         for each in (here, there):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -16,14 +18,27 @@ from tests.conftest import Api
 from tests.factories import Org, Phone, organisation
 from tests.fakes.clock import FakeClock
 from tests.integration.test_http_tracking import location, ping
+from tests.integration.test_plans import nodes
+from tests.servers import Servers
 from tests.waiting import listening, until
 from waypost.platform.codec import instant, plain
 from waypost.platform.database import SYSTEM, Connection
 from waypost.realtime.service import LiveRoom, fleet_room, trip_room
+from waypost.tracking import storage_live
 from waypost.tracking.domain import Report
 from waypost.tracking.healing import EVERY_S, Healing
 from waypost.trips.domain import Move
 from waypost.wiring import Services
+
+RUNNING = 40
+RECEIVED = """
+WITH made AS (
+    INSERT INTO trips (org_id, id, destination_org_id, reference, status, completed_at, created_at, updated_at)
+    SELECT $1, uuidv7(), $2, 'T', 'completed', now(), now(), now() FROM generate_series(1, 5000) RETURNING id)
+INSERT INTO trip_positions (org_id, trip_id, device_id, vehicle_id, recorded_at, received_at, receipt, latitude_e7,
+                            longitude_e7)
+SELECT $1, id, uuidv7(), uuidv7(), now(), now() - interval '5 seconds', 1, 1, 1 FROM made
+"""
 
 
 @dataclass(slots=True)
@@ -184,6 +199,26 @@ async def test_an_organisation_hears_of_no_other_ones_vehicles_and_trips(world: 
     world.watch(stranger.org_id)
     world.watch(stranger.org_id, trip_id=phone.trip.id)
     assert await world.looks() == []
+
+
+async def test_what_runs_towards_an_organisation_is_found_however_much_it_has_received(world: World, servers: Servers):
+    receiver = await organisation(world.services, "Receiver")
+    async with world.services.database.transaction(SYSTEM) as conn:
+        await conn.execute(RECEIVED, world.org.org_id, receiver.org_id)
+        name = await conn.fetchval("SELECT current_database()")
+    owner = await asyncpg.connect(servers.stack.database_dsn(user="waypost_owner", database=name))
+    try:
+        await owner.execute("ANALYZE trips, trip_positions")
+    finally:
+        await owner.close()
+    span = datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC)
+    async with world.services.database.transaction(SYSTEM) as conn:
+        text = await conn.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {storage_live.FLEETS}", [receiver.org_id], *span, 99
+        )
+    for node in nodes(json.loads(text)[0]["Plan"]):
+        read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        assert read <= RUNNING, node
 
 
 async def test_while_nobody_watches_the_database_is_not_asked(world: World):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from jsonschema import Draft7Validator
@@ -14,7 +15,8 @@ from jsonschema import Draft7Validator
 from tests.conftest import Api
 from tests.heard import Events
 from waypost.app import event_table
-from waypost.realtime.events import LATEST
+from waypost.realtime.events import LATEST, Place
+from waypost.realtime.service import fleet_room, trip_room
 from waypost.wiring import Services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +110,15 @@ async def test_every_code_that_a_command_may_answer_stands_in_its_refusal(api: A
         _, refused = Events.of(found).commands[row.name]
         codes = found["components"]["messages"][refused]["payload"]["properties"]["error"]["properties"]["code"]
         assert codes["enum"] == sorted({leaf.code for leaf in row.refusals})
+
+
+async def test_an_event_that_only_shows_a_gap_is_as_described_too(api: Api, services: Services):
+    events, broadcast = Events.of(await document(api)), services.hub.broadcast
+    for room in (trip_room(UUID(int=1), UUID(int=2)), fleet_room(UUID(int=1))):
+        for place in (Place("ab", 0), Place("ab", 7)):
+            broadcast.declare(room, place)
+            event = broadcast.incoming[-1]
+            assert events.wrong_of(event.name, event.body) == []
 
 
 async def test_the_page_shows_every_event(api: Api, services: Services):

@@ -12,7 +12,9 @@ from uuid import UUID
 import msgpack
 import msgspec
 import pytest
+from redis.crc import key_slot
 
+from tests.clusters import running_cluster
 from tests.fakes.clock import FakeClock
 from tests.servers import Servers
 from tests.waiting import until
@@ -22,6 +24,7 @@ from waypost.realtime.bus import RedisAway
 from waypost.realtime.events import Event
 from waypost.realtime.presence import Paces, Presence
 from waypost.realtime.presence_store import MOST_WATCHERS, WatcherStore
+from waypost.realtime.scripts import partition_of, tag
 from waypost.realtime.service import fleet_room, staff_room, trip_room, user_room
 from waypost.realtime.shards import Shards
 
@@ -168,7 +171,7 @@ async def test_who_is_not_of_the_organisation_any_more_is_not_shown(shards: Shar
 
 
 async def test_what_a_dead_node_held_runs_out_and_the_others_are_told(shards: Shards):
-    dead, alive = node(shards, lease_s=0.4), node(shards)
+    dead, alive = node(shards, lease_s=0.4), node(shards, renew_s=1000)
     dead.enter(TENDAI)
     rudo = alive.enter(RUDO)
     await dead.look()
@@ -246,6 +249,34 @@ async def test_while_redis_is_away_joins_and_leaves_go_on_and_what_was_known_sta
     await one.look()
     assert one.shown(rudo) == one.shown(tendai) == [10, 11]
     await gone.bus.aclose()
+
+
+@pytest.mark.timeout(180)
+async def test_on_a_cluster_rooms_of_all_servers_have_watchers_also_after_a_slot_has_moved():
+    rooms = [trip_room(ORG, UUID(int=n)) for n in range(40)]
+    async with running_cluster() as cluster:
+        buses = [open_bus_redis(cluster.url) for _ in range(2)]
+        one, two = (node(Shards(bus)) for bus in buses)
+        mine = {room: one.enter(RUDO, room) for room in rooms}
+        theirs = {room: two.enter(TENDAI, room) for room in rooms}
+        for each in (one, two, one):
+            await each.look()
+        assert {tuple(one.shown(sid)) for sid in mine.values()} == {(10, 11)}
+        slot = key_slot(tag(partition_of(rooms[0])).encode())
+        source = cluster.nodes[min(2, slot * 3 // 16384)]
+        await cluster.move(slot, source, next(each for each in cluster.nodes if each is not source))
+        two.presence.left(rooms[0], theirs[rooms[0]])
+
+        async def is_alone() -> bool:
+            for each in (two, one):
+                await each.look()
+            return one.shown(mine[rooms[0]]) == [10]
+
+        await until(is_alone)
+        assert await one.presence.watchers(rooms[1]) == [RUDO.user_id, TENDAI.user_id]
+        for each, bus in zip((one, two), buses, strict=True):
+            await each.presence.store.shards.close()
+            await bus.aclose()
 
 
 async def test_a_room_keeps_so_many_watchers_and_no_more(shards: Shards):

@@ -139,6 +139,8 @@ def test_a_breach_is_told_by_its_path_and_what_was_not_measured_breaks_nothing()
 def test_the_budgets_are_those_of_the_design():
     asked = budgets.read()["ingest"]["ratios"]
     assert asked == {"one_to_peer": {"min": 8.0}, "fifty_to_peer": {"min": 2.5}, "fifty_to_copy": {"min": 0.45}}
+    asked = budgets.read()["fanout"]["ratios"]
+    assert asked == {"ours_to_limit": {"max": 1.5}, "ours_to_peer": {"max": 0.7}, "ours_to_stock": {"max": 0.2}}
 
 
 def test_a_table_is_as_wide_as_its_cells():

@@ -18,6 +18,7 @@ from waypost.realtime.events import Outgoing
 from waypost.realtime.fleet import FleetView
 from waypost.realtime.moves import Move, one_of
 from waypost.realtime.outbox import Row
+from waypost.realtime.record import RedisAway
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import QUEUE_EVENTS, Realtime
 
@@ -80,6 +81,28 @@ async def test_events_wait_while_the_bus_is_away_and_come_in_their_order():
         await clock.advance(5)
         await spin()
         assert bus.heads == [b'42["event",{"n":0,', b'42["event",{"n":1,', b'42["event",{"n":2,']
+
+
+async def test_what_is_known_to_be_sent_is_not_sent_again():
+    class Half(Bus):
+        """A cluster of which one primary does not answer the first time."""
+
+        async def send(self, events: Sequence[Outgoing]) -> None:
+            if not self.sent:
+                away = RedisAway()
+                self.sent += events[:2]
+                away.unsent = events[2:]
+                raise away
+            await super().send(events)
+
+    bus, clock = Half(), FakeClock()
+    async with publishing(bus, clock) as realtime:
+        for n in range(5):
+            realtime.publish("room", "event", Body(n))
+        await spin()
+        await clock.advance(1)
+        await spin()
+        assert bus.heads == [b'42["event",{"n":%d,' % n for n in range(5)]
 
 
 async def test_after_a_dropped_event_the_rooms_next_one_leaves_a_number_out():

@@ -95,8 +95,9 @@ class Link:
         try:
             if self.lost.is_set():
                 raise Unreachable("the connection is lost")
-            await self._client.emit(event, data, callback=answer)
-            ack = await asyncio.wait_for(answered, within_s)
+            async with asyncio.timeout(within_s):  # unlike wait_for() of 3.11 it lets no cancellation be lost
+                await self._client.emit(event, data, callback=answer)
+                ack = await answered
         except FAILURES as error:
             raise Unreachable(type(error).__name__) from error
         finally:

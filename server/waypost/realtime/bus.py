@@ -21,6 +21,7 @@ from waypost.platform.telemetry import log
 from waypost.realtime.events import Event, Outgoing, Place
 from waypost.realtime.link import AWAY, Link
 from waypost.realtime.live import LiveRoom, LiveRooms
+from waypost.realtime.questions import Questions
 from waypost.realtime.record import ANSWER_TIMEOUT_S, Record, RedisAway
 from waypost.realtime.scripts import Lives, Unreadable, partition_of, unpacked
 from waypost.realtime.shards import Shard, Shards
@@ -58,12 +59,14 @@ class RedisBus:
     audit_every_s: float = AUDIT_EVERY_S
     shards: Shards = field(init=False)
     record: Record = field(init=False)
+    questions: Questions = field(init=False)
     live: LiveRooms = field(init=False)
     links: dict[int, Link] = field(default_factory=dict)  # by partition
 
     def __post_init__(self) -> None:
         self.shards = Shards(self.redis if isinstance(self.redis, BusRedis) else BusRedis((self.redis,)))
         self.record = Record(self.shards, Lives(COUNTER_LIFE_S, self.history_s, self.history_events, KEY_LIFE_S))
+        self.questions = Questions(self.record)
         self.live = LiveRooms(self.deliver, self.declare)
 
     async def send(self, events: Sequence[Outgoing]) -> None:
@@ -90,23 +93,18 @@ class RedisBus:
         live = self.live.rooms.get(room)
         if live is not None and live.ready.is_set() and live.waiting is None and live.place is not None:
             return live.place
-        return (await self._read(room, None, 0))[0]
+        return (await self.questions.ask(room, None, 0))[0]
 
     async def missed(self, room: str, since: Place, limit: int = MISSED_EVENTS) -> tuple[Place, list[Event] | None]:
         """Where the room stands, and all of its events after ``since``; None when they are more than ``limit``, or not
         all of them are there any more.
         """
-        place, events = await self._read(room, since, limit)
-        if since.epoch != place.epoch or since.seq > place.seq:
+        place, events = await self.questions.ask(room, since, limit)
+        if since.epoch != place.epoch or not 0 <= place.seq - since.seq <= limit:
             return place, None
+        later = [event for event in events if event.seq > since.seq]
         wanted = range(since.seq + 1, place.seq + 1)
-        return place, events if [event.seq for event in events] == list(wanted) else None
-
-    async def _read(self, room: str, since: Place | None, limit: int) -> tuple[Place, list[Event]]:
-        found = await self.record.read([(room, since)], limit)
-        if room not in found:
-            raise RedisAway
-        return found[room]
+        return place, later if [event.seq for event in later] == list(wanted) else None
 
     async def subscribe(self, room: str) -> None:
         """Hear a room from now on; returns when that is so, and nothing later is missed. After ``RedisAway`` the room
@@ -206,11 +204,7 @@ class RedisBus:
         """First where all of them stand, then what those have missed of which the log may have it."""
         short: list[tuple[LiveRoom, Place]] = []
         size = 0
-        found = await self.record.read([(room.name, None) for room in rooms], 0)
-        for room in rooms:
-            if room.name not in found:
-                continue
-            place, _ = found[room.name]
+        for room, place in await self._stand(rooms):
             since = room.since(place)
             missed = place.seq - since.seq
             if not 0 < missed <= self.history_events:
@@ -223,11 +217,16 @@ class RedisBus:
             size += missed
         await self._fetch_missed(short)
 
+    async def _stand(self, rooms: Sequence[LiveRoom]) -> list[tuple[LiveRoom, Place]]:
+        """The counters of those rooms for which somebody answers."""
+        found = await self.record.read([(room.name, None) for room in rooms], 0)
+        return [(room, answer[0]) for room, answer in zip(rooms, found, strict=True) if answer is not None]
+
     async def _fetch_missed(self, rooms: Sequence[tuple[LiveRoom, Place]]) -> None:
         found = await self.record.read([(room.name, since) for room, since in rooms], self.history_events)
-        for room, _ in rooms:
-            if room.name in found:
-                self.live.settle(room, *found[room.name])
+        for (room, _), answer in zip(rooms, found, strict=True):
+            if answer is not None:
+                self.live.settle(room, *answer)
 
     async def _audit(self) -> None:
         """An event that was lost on its way leaves no trace if none follows it: the counters tell of it."""
@@ -235,9 +234,8 @@ class RedisBus:
             await asyncio.sleep(self.audit_every_s)
             rooms = [room for room in self.live.rooms.values() if room.ready.is_set() and room.waiting is None]
             with suppress(RedisAway):
-                found = await self.record.read([(room.name, None) for room in rooms], 0)
-                for room in rooms:
-                    if room.name in found and not room.knows(found[room.name][0]):
+                for room, place in await self._stand(rooms):
+                    if not room.knows(place):
                         self.live.fetch(room)
 
 

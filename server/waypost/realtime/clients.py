@@ -24,12 +24,13 @@ CLOSE_WITHIN_S = 5.0
 class Client:
     """What a connection is to Socket.IO: the namespaces that it has joined, each under a sid of its own."""
 
-    __slots__ = ("attachments", "deadline", "lane", "partial", "request", "sids")
+    __slots__ = ("attachments", "deadline", "lane", "partial", "request", "sids", "waiting")
 
     def __init__(self, request: web.Request) -> None:
         self.request: web.Request | None = request
         self.sids: dict[str, str] = {}  # namespace -> sid
         self.lane = Lane()
+        self.waiting = 0  # bytes of the events in it
         self.partial: Packet | None = None
         self.attachments: list[bytes] = []
         self.deadline: asyncio.TimerHandle | None = None
@@ -60,7 +61,7 @@ class Clients:
         try:
             packet = self._whole(connection, client, data)
             if packet is not None:
-                self._handle(connection, client, packet)
+                self._handle(connection, client, packet, len(data))
         except Malformed as error:
             connection.refuse(f"Socket.IO: {error}")
 
@@ -83,10 +84,10 @@ class Clients:
             self.traffic.counts.encoded += 1
             connection.put(packets.write(packets.EVENT, namespace, [name, *arguments], packed=connection.packed))
 
-    def last_words(self, connection: Connection, code: str, detail: str) -> list[Letter]:
+    def last_words(self, connection: Connection, code: str, detail: str, *, retry: bool = True) -> list[Letter]:
         """What it is told before it is ended; without a code only that it is."""
         letters: list[Letter] = []
-        error = {"code": code, "detail": detail, "retry": True}
+        error = {"code": code, "detail": detail, "retry": retry}
         for namespace in connection.listener_state.sids if connection.listener_state is not None else ():
             if code:
                 told = ["error", error]
@@ -106,7 +107,7 @@ class Clients:
                 raise Malformed("text")
             return packets.read_packed(data)
         if isinstance(data, bytes):
-            return _attached(client, data)
+            return _attached(client, data, self.traffic.options.max_payload_bytes)
         if client.partial is not None:
             raise Malformed("text between attachments")
         packet = packets.read_text(data)
@@ -115,7 +116,7 @@ class Clients:
         client.partial = packet
         return None
 
-    def _handle(self, connection: Connection, client: Client, packet: Packet) -> None:
+    def _handle(self, connection: Connection, client: Client, packet: Packet, size: int) -> None:
         if packet.kind == packets.CONNECT:
             self._connect(connection, client, packet)
             return
@@ -128,20 +129,25 @@ class Clients:
             if not client.sids:
                 self._await_connect(connection)
         elif packet.kind in {packets.EVENT, packets.BINARY_EVENT}:
-            self._event(connection, client, sid, packet)
+            self._event(connection, sid, packet, size)
         # An ack: nothing of ours asks for one.
 
-    def _event(self, connection: Connection, client: Client, sid: str, packet: Packet) -> None:
+    def _event(self, connection: Connection, sid: str, packet: Packet, size: int) -> None:
+        client: Client = connection.listener_state
+        options = self.traffic.options
+        too_many = len(client.lane) >= options.waiting_events or client.waiting > options.max_payload_bytes
         if packet.is_foreign:
             refusal = _no("unsupported-type", "The message holds a msgpack extension: undefined, a Date or the like.")
-        elif len(client.lane) >= self.traffic.options.waiting_events:
+        elif too_many:
             refusal = _no("too-many", "Too many events are waiting to be handled; wait for their acks.", retry=True)
         else:
-            self.workers.put(client.lane, partial(self._receive, connection, sid, packet))
+            client.waiting += size
+            self.workers.put(client.lane, partial(self._receive, connection, sid, packet, size))
             return
         self._acknowledge(connection, packet, refusal)
 
-    async def _receive(self, connection: Connection, sid: str, packet: Packet) -> None:
+    async def _receive(self, connection: Connection, sid: str, packet: Packet, size: int) -> None:
+        connection.listener_state.waiting -= size
         if self.members.find(sid) is None:
             return
         name, *arguments = packet.data
@@ -161,7 +167,7 @@ class Clients:
 
     def _connect(self, connection: Connection, client: Client, packet: Packet) -> None:
         namespace = packet.namespace
-        if namespace in client.sids:
+        if namespace in client.sids or client.request is None:
             raise Malformed("connected already")
         if namespace not in self.namespaces:
             self._refuse(connection, namespace, {"message": "Invalid namespace"})
@@ -177,11 +183,13 @@ class Clients:
 
     async def _admit(self, connection: Connection, sid: str, packet: Packet) -> None:
         client: Client = connection.listener_state
-        if client.request is None:
+        if client.request is None or client.sids.get(packet.namespace) != sid:
             return  # it has closed already
         connection.cork()
         refusal = await _refusal(self.port.connected(sid, client.request, packet.data))
         if refusal is None:
+            if len(client.sids) == len(self.namespaces):
+                client.request = None  # kept by ten thousand idle connections it would cost more than they
             told: dict[str, object] = {"sid": sid}
             connection.uncork(packets.write(packets.CONNECT, packet.namespace, told, packed=connection.packed))
             return
@@ -215,10 +223,12 @@ class Clients:
         connection.shut("connect-timeout", code=POLICY)
 
 
-def _attached(client: Client, data: bytes) -> Packet | None:
+def _attached(client: Client, data: bytes, limit: int) -> Packet | None:
     if client.partial is None:
         raise Malformed("unexpected attachment")
     client.attachments.append(data)
+    if sum(map(len, client.attachments)) > limit:
+        raise Malformed("attachments too large")
     if len(client.attachments) < client.partial.attachments:
         return None
     packet, attachments = client.partial, client.attachments

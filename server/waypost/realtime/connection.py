@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SETTLE_S, SETTLE_STEPS = 0.03, 10  # how long a request waits for what is a moment behind it on another socket
 LISTENING_S = 0.01
 SEPARATOR = "\x1e"
+FLOOD = 2000  # packets in one read of a socket or in one POST: nobody means that
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, POLICY, SLOW = 1000, 1001, 1002, 1008, 4008  # of a Close frame
 
 
@@ -42,6 +43,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         self.held: list[Item] | None = None  # what the tick will write; None: it was quiet for a tick
         self.line: WebSocket | None = None
         self.probing: WebSocket | None = None
+        self.probe_timer: asyncio.TimerHandle | None = None
         self.corks = 0
         self.listener_state: Any = None
         self.poll: asyncio.Future[list[str] | None] | None = None
@@ -174,6 +176,8 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
 
     async def posted(self, body: str) -> bool:
         """The packets of a POST; False if one of them is none: then the connection has ended."""
+        if body.count(SEPARATOR) >= FLOOD:
+            self.refuse("flood")
         for text in body.split(SEPARATOR):
             if self.closed:
                 return False
@@ -255,15 +259,15 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
     def probe(self, line: WebSocket) -> None:
         """A WebSocket that wants to take the polls' place: it says so within a time, or is closed."""
         self.probing = line
-        self.traffic.loop.call_later(self.traffic.options.upgrade_timeout_s, self._give_up_probe, line)
+        within_s = self.traffic.options.upgrade_timeout_s
+        self.probe_timer = self.traffic.loop.call_later(within_s, self._give_up_probe, line)
 
     def lost(self, line: WebSocket) -> None:
         """A WebSocket has ended. One that only probed leaves the polls as they were."""
         if line is self.line:
             self.shut("transport")
         elif line is self.probing:
-            self.probing = None
-            self.upgrading = False
+            self._probed()
 
     def shut(
         self,
@@ -287,7 +291,8 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         for line in (self.line, self.probing):
             if line is not None:
                 line.end(code, why, written(last, packed=self.packed), patient=patient)
-        self.line = self.probing = None
+        self.line = None
+        self._probed()
         self._leave(last, answer)
         self.server.handlers["disconnect"](self, why)
 
@@ -308,10 +313,17 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         self.server.sockets.pop(self.sid, None)
 
     def _upgraded(self, line: WebSocket) -> None:
-        self.line, self.probing = line, None
-        self.upgraded, self.upgrading = True, False
+        self._probed()
+        self.line, self.upgraded = line, True
         self._end_poll([NOOP.text.decode()])
         self.flush()
+
+    def _probed(self) -> None:
+        self.probing = None
+        self.upgrading = False
+        if self.probe_timer is not None:
+            self.probe_timer.cancel()
+            self.probe_timer = None
 
     def _give_up_probe(self, line: WebSocket) -> None:
         if self.probing is line:

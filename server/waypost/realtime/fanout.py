@@ -19,7 +19,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 
 from waypost.platform.telemetry import log
 from waypost.realtime.clients import Clients
-from waypost.realtime.connection import GOING_AWAY, NORMAL, PROTOCOL_ERROR, Connection
+from waypost.realtime.connection import FLOOD, GOING_AWAY, NORMAL, PROTOCOL_ERROR, Connection
 from waypost.realtime.engine import EngineServer
 from waypost.realtime.events import Event
 from waypost.realtime.letters import close_frame, pong_frame
@@ -31,7 +31,6 @@ from waypost.realtime.traffic import HELD_EVENTS, Traffic
 __all__ = ["Counts", "Options", "Port", "Refused", "SocketServer", "Stack", "WebSocket"]
 
 
-FLOOD = 2000  # messages in one read of a socket: nobody means that
 SWEEP_S = 1.0
 INTERNAL_ERROR = 1011  # of a Close frame
 
@@ -92,6 +91,7 @@ class WebSocket(WebSocketDataQueue):
         )
         self.transport.set_write_buffer_limits(high=options.high_water_bytes, low=options.high_water_bytes // 4)
         _give_up_on_silence(self.transport, options.ping_interval_s + options.ping_timeout_s)
+        self.traffic.lines.add(self)
         self.transport.set_protocol(self)  # type: ignore[arg-type]  # it has a protocol's methods
         return response
 
@@ -120,6 +120,11 @@ class WebSocket(WebSocketDataQueue):
         if not patient:
             self.transport.close()
 
+    def abort(self) -> None:
+        """End it now."""
+        if self.transport is not None:
+            self.transport.abort()
+
     # The transport's protocol.
 
     def data_received(self, data: bytes) -> None:
@@ -134,6 +139,7 @@ class WebSocket(WebSocketDataQueue):
     def connection_lost(self, _error: BaseException | None) -> None:
         """Its end, whoever made it."""
         self.transport = self.reader = None
+        self.traffic.gone(self)
         if self.deadline is not None:
             self.deadline.cancel()
         connection, self.connection = self.connection, None
@@ -166,7 +172,8 @@ class WebSocket(WebSocketDataQueue):
         elif kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
             self._heard(connection, message[1])
         elif kind is WSMsgType.PING:
-            self.write(pong_frame(message[1]))
+            if not self.is_paused:  # who does not read gets no more of them
+                self.write(pong_frame(message[1]))
         elif kind is WSMsgType.CLOSE:
             self.end(NORMAL, "")
             connection.lost(self)
@@ -299,11 +306,11 @@ class Stack:
         """The same with any arguments."""
         self.clients.send(sid, name, arguments)
 
-    async def disconnect(self, sid: str, *, code: str | None = None, detail: str = "") -> None:
+    async def disconnect(self, sid: str, *, code: str | None = None, detail: str = "", retry: bool = True) -> None:
         """End the member's connection; with a code it is told ``error {code, detail, retry}`` first."""
         if (found := self.members.find(sid)) is not None:
             connection = found[1]
-            last = self.clients.last_words(connection, code or "", detail)
+            last = self.clients.last_words(connection, code or "", detail, retry=retry)
             connection.shut(code or "disconnected", last=last)
 
     def hang_up(self, sid: str) -> None:
@@ -337,13 +344,14 @@ class Stack:
                 log.exception("sweep_failed")
 
     async def close(self) -> None:
-        """Hang up on everybody and wait for the handlers; may be repeated."""
+        """Hang up on everybody and wait for the handlers and the sockets; may be repeated."""
         self.refuse_new()
         for server in self.servers:
             for connection in list(server.eio.sockets.values()):
                 connection.shut("going away", code=GOING_AWAY)
         self.traffic.stop()
         await self.clients.close()
+        await self.traffic.all_gone()
 
     def _framed(self, events: Sequence[Event], *, packed: bool) -> bytes:
         self.traffic.counts.framed += len(events)

@@ -37,8 +37,8 @@ def is_allowed(request: web.Request, origins: Sequence[str] | None) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:
         return True
-    if origins is not None:
-        return "*" in origins or origin in origins
+    if origins is not None and ("*" in origins or origin in origins):
+        return True
     hosts = {request.headers.get("Host", ""), request.headers.get("X-Forwarded-Host", "").split(",")[0].strip()} - {""}
     return urlsplit(origin).netloc.lower() in {host.lower() for host in hosts}
 

@@ -84,7 +84,7 @@ class LiveRooms:
     def hear_own(self, event: Event) -> None:
         """One that this process has just published: at once if it is the next; if not, it comes off the bus too."""
         room = self.rooms.get(event.room)
-        if room is not None and room.waiting is None and room.follows(event):
+        if room is not None and room.follows(event):
             self._tell(room, event)
 
     def fetch(self, room: LiveRoom) -> None:

@@ -39,7 +39,7 @@ class Options:
     max_payload_bytes: int = 1024 * 1024
     connect_timeout_s: float = 20.0  # for who never sends a CONNECT, or was refused and stays
     upgrade_timeout_s: float = 10.0
-    origins: Sequence[str] | None = None  # None: pages of the server's own host; "*" in it: any page
+    origins: Sequence[str] | None = None  # beside the server's own host; "*": pages of any
     high_water_bytes: int = 64 * 1024  # of a transport's write buffer: beyond it a member is busy
     backlog_bytes: int = 1024 * 1024  # beyond it, or beyond so many events, a member is cut
     backlog_events: int = 1000

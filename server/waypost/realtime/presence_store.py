@@ -12,14 +12,16 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgpack
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from waypost.realtime.bus import RedisAway
+from waypost.realtime.link import AWAY
 from waypost.realtime.scripts import partition_of, tag
 from waypost.realtime.shards import Shard, Shards
 
@@ -122,22 +124,43 @@ class WatcherStore:
         return Seen(tuple(sorted({UUID(user) for _, user in found})), min(over, default=None))
 
     async def _run(self, script: str, asks: Sequence[_Ask]) -> list[Any]:
-        """One script over many keys, in as few pipelines as may be; the answers in the order of ``asks``."""
+        """One script over many keys, in as few pipelines as may be; the answers in the order of ``asks``.
+
+        A server that does not answer keeps nobody from asking the others.
+        """
         answers: dict[int, Any] = {}
+        away: Exception | None = None
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await self.shards.ready()
-            by_shard: dict[Shard, list[int]] = defaultdict(list)
-            for at, ask in enumerate(asks):
-                by_shard[self.shards.owners[ask.partition]].append(at)
-            for shard, places in by_shard.items():
+            by_shard = await self._by_shard(asks)
+        except AWAY as error:
+            raise RedisAway from error
+        for shard, places in by_shard.items():
+            try:
                 for begin in range(0, len(places), ASKS_AT_ONCE):
                     some = places[begin : begin + ASKS_AT_ONCE]
                     async with asyncio.timeout(ANSWER_TIMEOUT_S):
                         answers |= zip(some, await _pipeline(shard, script, [asks[at] for at in some]), strict=True)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RedisAway from error
+            except AWAY as error:
+                away = error
+        if away is not None:
+            await self._look_around()
+            raise RedisAway from away
         return [answers[at] for at in range(len(asks))]
+
+    async def _by_shard(self, asks: Sequence[_Ask]) -> dict[Shard, list[int]]:
+        """Which of them each server is asked."""
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await self.shards.ready()
+        found: dict[Shard, list[int]] = defaultdict(list)
+        for at, ask in enumerate(asks):
+            found[self.shards.owners[ask.partition]].append(at)
+        return found
+
+    async def _look_around(self) -> None:
+        """In a cluster somebody else may have it by now: the next time finds them."""
+        with suppress(*AWAY):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self.shards.refresh()
 
 
 async def _pipeline(shard: Shard, script: str, asks: Sequence[_Ask]) -> list[Any]:

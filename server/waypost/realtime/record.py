@@ -22,7 +22,7 @@ TRIES: Final = 3
 TRY_AGAIN_S: Final = 0.05
 ELSEWHERE: Final = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN")  # nothing was done: another has the slot, now or soon
 Since: TypeAlias = tuple[str, Place | None]
-Found: TypeAlias = dict[str, tuple[Place, list[Event]]]
+Found: TypeAlias = tuple[Place, list[Event]]
 T = TypeVar("T")
 
 
@@ -76,33 +76,37 @@ class Record:
                 done += [(event, Place(epoch.decode(), seq)) for event, seq in numbered if seq]
         return failed
 
-    async def read(self, since: Sequence[Since], limit: int) -> Found:
-        """Of each room where it stands, and what came after that place unless it is more than ``limit``; rooms that
-        nobody answered for are left out.
+    async def read(self, since: Sequence[Since], limit: int) -> list[Found | None]:
+        """Where each room stands, and what came after that place, at most its last ``limit`` events. None: nobody
+        answered for the room.
         """
-        left, found = list(since), Found()
+        found: list[Found | None] = [None] * len(since)
+        left = list(range(len(since)))
         for _ in range(TRIES):
-            errors = await self._read(left, limit, found)
-            left = [each for each in left if each[0] not in found]
+            errors = await self._read(since, left, limit, found)
+            left = [at for at in left if found[at] is None]
             if not left or not await self._may_try_again(errors):
                 break
         return found
 
-    async def _read(self, since: Sequence[Since], limit: int, found: Found) -> list[Exception]:
-        """Adds to ``found``; the errors that were met."""
+    async def _read(
+        self, since: Sequence[Since], wanted: Sequence[int], limit: int, found: list[Found | None]
+    ) -> list[Exception]:
+        """Fills ``found`` where it is wanted; the errors that were met."""
         new_epoch = secrets.token_hex(8)
-        calls: dict[Shard, list[tuple[Call, list[str]]]] = {}
-        for shard, group in await self._groups(since, [room for room, _ in since]):
+        calls: dict[Shard, list[tuple[Call, list[int]]]] = {}
+        for shard, group in await self._groups(wanted, [since[at][0] for at in wanted]):
             for start in range(0, len(group), CALL_ROOMS):
                 part = group[start : start + CALL_ROOMS]
-                call = read_call(part, new_epoch, self.lives.counter_s, limit)
-                calls.setdefault(shard, []).append((call, [room for room, _ in part]))
+                call = read_call([since[at] for at in part], new_epoch, self.lives.counter_s, limit)
+                calls.setdefault(shard, []).append((call, part))
         errors: list[Exception] = []
-        for rooms, answer in await _ask_all(calls):
+        for part, answer in await _ask_all(calls):
             if isinstance(answer, Exception):
                 errors.append(answer)
-            else:
-                found |= {room: read(room, of_room) for room, of_room in zip(rooms, answer, strict=True)}
+                continue
+            for at, of_room in zip(part, answer, strict=True):
+                found[at] = read(since[at][0], of_room)
         return errors
 
     async def _groups(self, items: Sequence[T], rooms: Sequence[str]) -> list[tuple[Shard, list[T]]]:

@@ -69,15 +69,15 @@ for i, room in ipairs(rooms) do
 end
 return answer
 """
-# KEYS: as above. For each room a place: what came after it, unless that is another epoch's or more than ``limit``.
+# KEYS: as above. For each room a place: what came after it, unless that is another epoch's; at most the last ``limit``.
 _READ: Final = f"""{_ROOM}
 local new, life, limit, places = unpack(cmsgpack.unpack(ARGV[1]))
 local answer = {{}}
 for i, since in ipairs(places) do
     local e, s = place(KEYS[2 * i - 1], KEYS[2 * i], new, life)
     local found = {{}}
-    if since[1] == e and s > since[2] and s - since[2] <= limit then
-        found = call('XRANGE', KEYS[2 * i], (since[2] + 1) .. '-0', '+')
+    if since[1] == e and s > since[2] and limit > 0 then
+        found = call('XRANGE', KEYS[2 * i], math.max(since[2], s - limit) + 1 .. '-0', '+')
         for j, entry in ipairs(found) do found[j] = entry[2][2] end
     end
     answer[i] = {{e, s, found}}
@@ -171,7 +171,7 @@ def _told(event: Outgoing) -> tuple[int, str, bytes]:
 
 
 def read_call(since: Sequence[tuple[str, Place | None]], new_epoch: str, counter_s: int, limit: int) -> Call:
-    """Where these rooms stand, and what came after those places, each at most ``limit`` events. No place: none."""
+    """Where these rooms stand, and what came after those places, of each the last ``limit`` events. No place: none."""
     places = [place or ("", 0) for _, place in since]
     return Call(1, [key for room, _ in since for key in keys_of(room)], _pack((new_epoch, counter_s, limit, places)))
 

@@ -73,6 +73,7 @@ class Shards:
     bus: BusRedis
     owners: list[Shard] = field(default_factory=list)  # by partition; of a cluster empty until it was asked
     known: dict[tuple[str, int], Shard] = field(default_factory=dict)
+    retired: list[Shard] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -114,9 +115,13 @@ class Shards:
             if owners != self.owners:
                 self.owners = owners
                 self.changed.set()
-        for address, shard in before.items():
-            if address not in self.known:
-                await shard.redis.aclose()
+            await self._retire([shard for address, shard in before.items() if address not in self.known])
+
+    async def _retire(self, shards: list[Shard]) -> None:
+        """Close them twice, now and the next time: a call that was under way may have opened a connection again."""
+        again, self.retired = self.retired, shards
+        for shard in [*again, *shards]:
+            await shard.redis.aclose()
 
     def _shard(self, address: tuple[str, int]) -> Shard:
         return self.known.get(address) or Shard(self.bus.at(*address))
@@ -135,7 +140,7 @@ class Shards:
 
     async def close(self) -> None:
         """Close what was opened to the nodes of a cluster."""
-        for shard in self.known.values():
+        for shard in [*self.known.values(), *self.retired]:
             await shard.redis.aclose()
 
 

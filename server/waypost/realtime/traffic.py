@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from waypost.platform.telemetry import log
 from waypost.realtime.letters import Letter
 from waypost.realtime.port import Counts, Options
 from waypost.realtime.slow import Item, written
 
 if TYPE_CHECKING:
     from waypost.realtime.connection import Connection
+    from waypost.realtime.fanout import WebSocket
 
 HELD_EVENTS = 256  # of one connection; more leave before the tick ends
 
@@ -29,8 +32,10 @@ class Traffic:
         self.counts = Counts()
         # sid -> how to write to it, for JSON and for msgpack: members of "/" for whom nothing waits or is held.
         self.writers: tuple[dict[str, Callable[[bytes], object]], ...] = ({}, {})
+        self.lines: set[WebSocket] = set()  # every WebSocket whose transport is not gone
         self.busy: set[Connection] = set()
         self.last_words: Callable[[Connection, str, str], Sequence[Letter]] = _nothing
+        self._none_left = asyncio.Event()
         self._ticking: list[Connection] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -62,6 +67,22 @@ class Traffic:
             self._timer.cancel()
             self._timer = None
 
+    def gone(self, line: WebSocket) -> None:
+        """Its transport has ended."""
+        self.lines.discard(line)
+        if not self.lines:
+            self._none_left.set()
+
+    async def all_gone(self) -> None:
+        """Wait until every WebSocket has hung up, but not for those who do not."""
+        self._none_left.clear()
+        if self.lines:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._none_left.wait(), self.options.abort_after_s)
+        for line in list(self.lines):
+            line.abort()
+        await asyncio.sleep(0)  # what is closed is told so in the loop's next round
+
     def _tick(self) -> None:
         self._timer = None
         ticking, self._ticking = self._ticking, []
@@ -75,7 +96,11 @@ class Traffic:
                 continue
             if held != before:  # members of the same rooms hold the same events: joined once for all of them
                 before, forms = held, {}
-            self._write(connection, held, forms)
+            try:
+                self._write(connection, held, forms)
+            except Exception:  # noqa: BLE001 - one odd connection must not keep the others waiting
+                log.exception("delivery_failed")
+                connection.shut("internal error")
             if connection.held is not None:
                 connection.held = []
                 self._ticking.append(connection)

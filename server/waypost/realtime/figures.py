@@ -1,0 +1,48 @@
+"""The hub's figures for `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from waypost.realtime.hub import Hub
+
+
+class Figure(NamedTuple):
+    """A gauge, read when somebody asks."""
+
+    name: str
+    words: str
+    read: Callable[[], float]
+
+
+# Of ``Stack.counts``; those that only grow count from the process's start.
+COUNTS: Final = (
+    ("waypost_sockets", "Socket connections.", "connections"),
+    ("waypost_sockets_busy", "Sockets that cannot take at once what they are told.", "busy_members"),
+    ("waypost_socket_backlog_bytes", "What waits for them.", "backlog_bytes"),
+    ("waypost_frames_made", "Frames made for a room's members, each once.", "framed"),
+    ("waypost_deliveries_written", "Events written to a member at once.", "written"),
+    ("waypost_deliveries_queued", "Events that had to wait for their member.", "queued"),
+    ("waypost_deliveries_conflated", "Events that went out as part of a newer one to who was behind.", "conflated"),
+    ("waypost_deliveries_dropped", "Events that waited for a member when it was cut or left.", "dropped"),
+    ("waypost_slow_clients_cut", "Sockets that were cut because they read too slowly.", "cut"),
+    ("waypost_packets_refused", "Packets that were none; each ended its socket.", "refused"),
+)
+
+
+def figures(hub: Hub) -> Iterator[Figure]:
+    """Every figure of a node."""
+    for name, words, field in COUNTS:
+        of = attrgetter(field)
+        yield Figure(name, words, lambda of=of: of(hub.stack.counts))  # type: ignore[misc]  # bound for each
+    yield Figure("waypost_rooms", "Rooms with a member here.", lambda: len(hub.index.members))
+    yield Figure(
+        "waypost_fan_out_waiting", "Events that wait to be written to their rooms.", lambda: len(hub.broadcast.incoming)
+    )
+    yield Figure(
+        "waypost_fan_out_dropped",
+        "Events that came faster than they could be written; their members joined anew.",
+        lambda: hub.broadcast.dropped,
+    )
