@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -244,7 +245,7 @@ def _hub(settings: Settings, clock: Clock, redis: BusRedis, identity: Identity) 
     most = Most(settings.sockets_per_person, settings.sockets_per_organisation, settings.sockets_per_address)
     origins = [part.strip() for part in settings.socket_origins.split(",") if part.strip()]
     return Hub(
-        Door(identity.admit, clock, Counts(most)),
+        Door(identity.admit, clock, Counts(most), asyncio.Semaphore(max(1, settings.pool_max * 2 // 5))),
         clock,
         Options(
             origins=origins or None,

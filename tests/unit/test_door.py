@@ -194,3 +194,19 @@ async def code_of(commands: Commands, name: str) -> object:
     ack: dict[str, Any] = await commands.answer("s", name, [{}])
     assert ack["ok"] is False
     return ack["error"]["code"]
+
+
+async def test_a_crowd_that_comes_in_asks_the_database_a_few_at_a_time():
+    asking, most = 0, 0
+
+    async def slowly(_token: str) -> Admitted:
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        await asyncio.sleep(0)
+        asking -= 1
+        return Admitted(ANNA, None)
+
+    here = Door(slowly, FakeClock(), Counts(Most()), asyncio.Semaphore(3))
+    await asyncio.gather(*(here.let_in(str(n), "t", "192.0.2.1") for n in range(50)))
+    assert (most, len(here.connections)) == (3, 50)

@@ -79,9 +79,11 @@ class Wall:
     def __init__(self) -> None:
         self.read: dict[str, list[Event]] = {}
         self.writes = 0
+        self.held: list[bool] = []
 
-    def write(self, sids: Collection[str], events: Sequence[Event]) -> None:
+    def write(self, sids: Collection[str], events: Sequence[Event], may_hold: bool) -> None:
         self.writes += 1
+        self.held.append(may_hold)
         for sid in sids:
             self.read.setdefault(sid, []).extend(events)
 
@@ -108,6 +110,7 @@ async def test_every_member_gets_every_event_in_order():
         for sid in "abc":
             assert [event.seq for event in wall.read[sid]] == list(range(1, 101))
         assert wall.writes < 100, "a crowd is written to in ticks"
+        assert wall.held == [False] * wall.writes, "and for no second one"
 
 
 async def test_who_has_left_hears_no_more():
@@ -118,6 +121,7 @@ async def test_who_has_left_hears_no_more():
         fan.deliver(moved(2))
         await until(lambda: len(wall.read["a"]) == 2)
         assert [event.seq for event in wall.read["b"]] == [1]
+        assert wall.held == [True, True], "a room without a tick leaves it to its members'"
 
 
 async def test_a_crowd_is_written_to_in_slices(monkeypatch):

@@ -14,7 +14,7 @@ from uuid import uuid4
 import aiohttp
 
 from waypost.client.link import Link, Refused, Road, Unreachable
-from waypost.client.membership import Ack, Handlers, Joiner, Membership, OwnRooms, nothing
+from waypost.client.membership import AT_ONCE, Ack, Handlers, Joiner, Membership, OwnRooms, nothing
 from waypost.client.newest import NewestOfFleet, NewestOfTrip
 from waypost.client.room import RoomEvent, placed
 from waypost.kernel.clock import Clock, SystemClock
@@ -61,6 +61,7 @@ class WaypostClient:
         self._road, self._token = road, token
         self._clock = clock or SystemClock()
         self._jitter = jitter
+        self._gate = asyncio.Semaphore(AT_ONCE)
         self._on_cut = on_cut
         self._members: dict[str, Membership] = {}
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {}
@@ -255,7 +256,7 @@ class WaypostClient:
                 await self.link.call(event, data, ANSWER_WITHIN_S)
 
     def _joiner(self) -> Joiner:
-        return Joiner(self._clock, self._jitter)
+        return Joiner(self._clock, self._jitter, self._gate)
 
     def _hear(self, name: str, payload: object) -> None:
         told = payload if isinstance(payload, Mapping) else {}

@@ -13,6 +13,7 @@ from waypost.client.room import Mark, Room, RoomEvent, missed_of, rejoin_wait_s
 from waypost.kernel.clock import Clock
 
 ACK_WITHIN_S = 10.0
+AT_ONCE = 8  # joins of a connection: a server lets 16 commands wait, and refuses more
 RETRY_S = 3.0
 OF_PERSON = frozenset({"job:progress"})  # all others that nobody joins for are the staff's
 Ack = Mapping[str, Any]
@@ -54,10 +55,11 @@ class Handlers:
 
 @dataclass(slots=True)
 class Joiner:
-    """Sends the join when it is due. ``jitter`` gives numbers in [0, 1)."""
+    """Sends the join when it is due. ``jitter`` gives numbers in [0, 1); ``gate`` is all joiners' of a client."""
 
     clock: Clock
     jitter: Callable[[], float]
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     due: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stay(self, ask: Callable[[], tuple[str, object]], accept: Callable[[Ack], None], over: Caller,
@@ -75,7 +77,8 @@ class Joiner:
                        refused: Callable[[Mapping[str, Any]], None]) -> float | None:  # fmt: skip
         """After how long to try again; None when there is an answer for good."""
         try:
-            ack = await over.call(*ask(), ACK_WITHIN_S)
+            async with self.gate:
+                ack = await over.call(*ask(), ACK_WITHIN_S)
         except Unreachable:
             return RETRY_S
         if ack.get("ok"):

@@ -129,6 +129,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return name
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_kind(each) for each in schema["anyOf"]))
+    if "const" in schema:
+        return str(schema["const"]).lower()
     if "enum" in schema:
         return ", ".join(str(each) for each in schema["enum"])
     if schema.get("type") == "array":

@@ -23,7 +23,8 @@ WAITING_EVENTS = 10_000
 AT_ONCE = 500  # members that are written to before anybody else gets a turn
 BREATH_S = 0.01  # the same for a row of events
 
-Write = Callable[[Collection[str], Sequence[Event]], None]
+# To members, once and at once; True: those that were written to a moment ago may wait for their own tick.
+Write = Callable[[Collection[str], Sequence[Event], bool], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Paces:
 
 @dataclass(slots=True, repr=False)
 class Broadcast:
-    """Of one node. ``write``: to members, once and at once."""
+    """Of one node."""
 
     index: RoomIndex
     paces: Paces
@@ -132,12 +133,13 @@ class Broadcast:
     async def _send(self, room: str, events: Sequence[Event]) -> None:
         """In slices, so that a crowd does not hold up everybody else; who has left meanwhile hears no more."""
         members = self.index.members.get(room, set())
+        may_hold = room not in self.ticks.rooms  # what has waited for the room's tick waits for no other
         if len(members) <= AT_ONCE:
-            self.write(members, events)
+            self.write(members, events, may_hold)
             return
         everybody = list(members)
         for begin in range(0, len(everybody), AT_ONCE):
-            self.write([sid for sid in everybody[begin : begin + AT_ONCE] if sid in members], events)
+            self.write([sid for sid in everybody[begin : begin + AT_ONCE] if sid in members], events, may_hold)
             await asyncio.sleep(0)
 
     def _own_up(self) -> None:

@@ -12,18 +12,20 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from redis.asyncio import Redis
 
 from waypost.platform.redis import BusRedis
 from waypost.platform.telemetry import log
+from waypost.realtime.alone import Alone
 from waypost.realtime.events import Event, Outgoing, Place
 from waypost.realtime.link import AWAY, Link
 from waypost.realtime.live import LiveRoom, LiveRooms
 from waypost.realtime.questions import Questions
 from waypost.realtime.record import ANSWER_TIMEOUT_S, Record, RedisAway
-from waypost.realtime.scripts import Lives, Unreadable, partition_of, unpacked
+from waypost.realtime.scripts import PARTITIONS, Lives, Unreadable, partition_of, unpacked
 from waypost.realtime.shards import Shard, Shards
 
 __all__ = ["RedisAway", "RedisBus"]
@@ -61,6 +63,7 @@ class RedisBus:
     record: Record = field(init=False)
     questions: Questions = field(init=False)
     live: LiveRooms = field(init=False)
+    alone: Alone = field(init=False)
     links: dict[int, Link] = field(default_factory=dict)  # by partition
 
     def __post_init__(self) -> None:
@@ -68,21 +71,38 @@ class RedisBus:
         self.record = Record(self.shards, Lives(COUNTER_LIFE_S, self.history_s, self.history_events, KEY_LIFE_S))
         self.questions = Questions(self.record)
         self.live = LiveRooms(self.deliver, self.declare)
+        self.alone = Alone(self.live, self.deliver)
 
     async def send(self, events: Sequence[Outgoing]) -> None:
         """Number the events, keep and publish them; members here have them at once, as far as nothing is before them.
 
         ``RedisAway.unsent`` says which of them may not have been sent. One whose key was sent some minutes ago is not
-        sent again.
+        sent again. While Redis is away for longer, members here are told all the same: then only what has a key is
+        unsent, and ``is_told_here``.
         """
+        alone: list[Outgoing] = []
+        others: list[Outgoing] = []
+        for event in events:
+            (alone if self.alone.has(event.room) else others).append(event)
+        unsent = self.alone.tell(alone)
+        if others:
+            await self._send(others, unsent)
+        if unsent:
+            away = RedisAway()
+            away.unsent, away.is_told_here = unsent, True
+            raise away
+
+    async def _send(self, events: Sequence[Outgoing], unsent: Sequence[Outgoing]) -> None:
         sent: Sequence[tuple[Outgoing, Place]] = ()
         try:
-            sent = await self.record.publish(events)
+            sent = await self.record.publish(self.alone.with_gaps(events) if self.alone.gaps else events)
         except RedisAway as away:
             sent = away.sent
+            away.unsent = [*unsent, *away.unsent]
             raise
         finally:
             for event, place in sent:
+                self.alone.sent(event)
                 if event.room in self.live.rooms:
                     self.live.hear_own(Event(event, place))
 
@@ -93,12 +113,17 @@ class RedisBus:
         live = self.live.rooms.get(room)
         if live is not None and live.ready.is_set() and live.waiting is None and live.place is not None:
             return live.place
+        if self.alone.has(room):
+            return self.alone.place(room)
         return (await self.questions.ask(room, None, 0))[0]
 
     async def missed(self, room: str, since: Place, limit: int = MISSED_EVENTS) -> tuple[Place, list[Event] | None]:
         """Where the room stands, and all of its events after ``since``; None when they are more than ``limit``, or not
         all of them are there any more.
         """
+        if self.alone.has(room):
+            place = self.alone.place(room)
+            return place, [] if place == since else None
         place, events = await self.questions.ask(room, since, limit)
         if since.epoch != place.epoch or not 0 <= place.seq - since.seq <= limit:
             return place, None
@@ -107,8 +132,8 @@ class RedisBus:
         return place, later if [event.seq for event in later] == list(wanted) else None
 
     async def subscribe(self, room: str) -> None:
-        """Hear a room from now on; returns when that is so, and nothing later is missed. After ``RedisAway`` the room
-        stays wanted, and is heard once Redis is back.
+        """Hear a room from now on; returns when that is so, and nothing later is missed; or when this node serves it
+        alone. After ``RedisAway`` the room stays wanted, and is heard once Redis is back.
         """
         live = self.live.rooms.get(room)
         if live is None:
@@ -116,6 +141,8 @@ class RedisBus:
             link = self.links.get(partition_of(room))
             if link is not None:
                 link.want(room)
+        if self.alone.has(room):
+            return
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await live.ready.wait()
@@ -151,6 +178,8 @@ class RedisBus:
                 links = [tasks.create_task(self._keep_link(*each)) for each in self.shards.all().items()]
                 if links:
                     await self.shards.changed.wait()
+                else:
+                    self.alone.lost(range(PARTITIONS))
                 for link in links:
                     link.cancel()
             await _jitter(RECONNECT_S[0 if links else 1])
@@ -164,13 +193,15 @@ class RedisBus:
             except AWAY as error:
                 if wait_s == RECONNECT_S[0]:
                     log.warning("bus_interrupted", reason=type(error).__name__)
+            (self.alone.found if await shard.is_there() else self.alone.lost)(partitions)
             stood = loop.time() - began > 2 * ANSWER_TIMEOUT_S
             wait_s = RECONNECT_S[0] if stood else min(wait_s * 2, RECONNECT_S[1])
             await _jitter(wait_s)
             await self.record.look_around()
 
     async def _linked(self, shard: Shard, partitions: Sequence[int]) -> None:
-        link = Link(shard.connection(), partitions[0], self._hear, self.live.confirm, shard.publish)
+        opened = partial(self.alone.found, partitions)
+        link = Link(shard.connection(), partitions[0], self._hear, self.live.confirm, shard.publish, opened)
         self.links |= dict.fromkeys(partitions, link)
         try:
             for room in self.live.rooms:

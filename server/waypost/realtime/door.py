@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from waypost.kernel.principal import Admitted, Principal
 from waypost.platform.telemetry import log
 from waypost.realtime.limits import Bucket, Counts
 
+AT_ONCE = 8
 EVERY_S = 1.0
 WARNED_S = 60.0  # before a token's end, or a third of its life where that is less
 EVENTS_PER_S, EVENTS_AT_ONCE = 50.0, 500.0
@@ -62,18 +64,24 @@ class Voice(Protocol):
 
 @dataclass(slots=True, repr=False)
 class Door:
-    """``authenticate`` is the port that turns a token into who it speaks for."""
+    """``authenticate`` is the port that turns a token into who it speaks for.
+
+    ``turnstile``: how many may use the database at once to come in and to join. When thousands come back together they
+    wait here, in their order, and leave connections to those who report.
+    """
 
     authenticate: Callable[[str], Awaitable[Admitted]]
     clock: Clock
     counts: Counts
+    turnstile: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     connections: dict[str, Connection] = field(default_factory=dict)
 
     async def let_in(self, sid: str, token: str, address: str) -> Connection:
         """Errors of ``authenticate``; ``TooManyConnections``."""
         at_address = self.counts.take([("address", address)])
         try:
-            admitted = await self.authenticate(token)
+            async with self.turnstile:
+                admitted = await self.authenticate(token)
             principal = admitted.principal
             person = principal.user_id or principal.device_id
             holders = self.counts.take([("person", person), ("organisation", principal.org_id)])

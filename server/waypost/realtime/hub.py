@@ -28,6 +28,7 @@ from waypost.realtime.fanout import Options, Refused, Stack
 from waypost.realtime.recovery import since_of
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import LiveRoom
+from waypost.realtime.wire import Missed
 
 MakeBus = Callable[[Callable[[Event], None], Callable[[str, Place], None]], RedisBus]
 
@@ -50,7 +51,7 @@ class OwnRoom(msgspec.Struct, rename="camel"):
     epoch: str
     seq: int
     recovered: bool
-    missed: list[Any]
+    missed: list[Missed]
 
 
 class OwnJoined(msgspec.Struct, rename="camel"):
@@ -155,8 +156,8 @@ class Hub:
         """End a connection; a ``code`` is told first."""
         await self.stack.disconnect(sid, code=code, detail=detail)
 
-    def _write(self, sids: Collection[str], events: Sequence[Event]) -> None:
-        self.stack.broadcast(sids, events, hold=self.options.tick_s > 0)
+    def _write(self, sids: Collection[str], events: Sequence[Event], may_hold: bool) -> None:
+        self.stack.broadcast(sids, events, hold=may_hold and self.options.tick_s > 0)
 
     # What the stack asks of us.
 

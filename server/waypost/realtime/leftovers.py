@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
@@ -23,6 +24,7 @@ GRACE = timedelta(seconds=5)  # for who committed it
 LEASE = timedelta(seconds=10)  # for who publishes what was left; much longer than the bus may take to answer
 KEPT = timedelta(days=1)  # by then every client has joined anew, and read what it would have told
 BATCH = 200
+_CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Leftovers:
                 log.warning("leftovers_wait", reason=error.code)
             except Exception:  # noqa: BLE001 - whatever one look runs into, the next begins afresh
                 log.exception("leftovers_failed")
-            await self.clock.sleep(every_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads nodes, guards nothing
+            await self.clock.sleep(every_s * _CHANCE.uniform(0.8, 1.2))
 
     async def drop_old(self) -> int:
         """Delete what nobody could publish for a day."""

@@ -38,8 +38,8 @@ class Lost(OSError):
 class Link:
     """Hears the rooms of some partitions of one server for as long as ``run`` goes.
 
-    ``heard`` gets each message of a room, ``confirmed`` the room from where on that is so; neither waits. ``publish``
-    sends a message to a channel past this connection.
+    ``heard`` gets each message of a room, ``confirmed`` the room from where on that is so, ``opened`` is told once the
+    server answers; none of them waits. ``publish`` sends a message to a channel past this connection.
     """
 
     connection: AbstractConnection
@@ -47,6 +47,7 @@ class Link:
     heard: Callable[[str, bytes], None]
     confirmed: Callable[[str], None]
     publish: Callable[[str, str], Awaitable[object]]
+    opened: Callable[[], None]
     rooms: dict[bytes, str] = field(default_factory=dict)  # by channel: what we want to hear here
     changes: dict[str, bool] = field(default_factory=dict)  # not yet told: True to subscribe, False to unsubscribe
     leaving: Counter[bytes] = field(default_factory=Counter)
@@ -105,8 +106,8 @@ class Link:
                 self.echo.set()
         elif kind == b"pong":
             self.pong.set()
-        elif kind == b"ssubscribe" and channel in self.rooms:
-            self.confirmed(self.rooms[channel])
+        elif kind == b"ssubscribe":
+            self.confirmed(self.rooms[channel]) if channel in self.rooms else self.opened()
         elif kind == b"sunsubscribe":
             self._taken_away(channel)
 

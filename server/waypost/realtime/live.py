@@ -26,6 +26,7 @@ class LiveRoom:
     waiting_bytes: int = 0
     is_cut_short: bool = False  # more came than may wait: it is all in the log
     is_confirmed: bool = False
+    is_astray: bool = False  # members were told of another epoch meanwhile, this node's own
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # heard from ``place`` on, nothing waits
 
     def hold(self, event: Event) -> None:
@@ -137,6 +138,9 @@ class LiveRooms:
                 self._tell(room, event)
         if not room.knows(place):
             self._go_on(room, place)
+        if room.is_astray and room.is_confirmed:
+            room.is_astray = False
+            self._go_on(room, room.place or place)
         self._release(room)
         if room.is_cut_short:
             room.is_cut_short = False

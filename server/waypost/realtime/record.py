@@ -32,6 +32,7 @@ class RedisAway(Unavailable):
     code = "realtime-away"
     unsent: Sequence[Outgoing] = ()  # of what was to be sent, that of which it is not known that it was
     sent: Sequence[tuple[Outgoing, Place]] = ()  # and the rest
+    is_told_here: bool = False  # members of this node have heard of ``unsent``
 
 
 @dataclass(slots=True)

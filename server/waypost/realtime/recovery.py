@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from waypost.realtime.events import Event, Place
+from waypost.realtime.wire import Missed
 
 MOST_MISSED = 500  # more than these, and a snapshot is cheaper for both
 LONGEST_EPOCH, LARGEST_SEQ = 64, 1 << 53
@@ -23,9 +23,9 @@ class Entered:
     def recovered(self) -> bool:
         return self.missed is not None
 
-    def told(self) -> list[dict[str, Any]]:
-        """What was missed, as acks carry it: the event's name and what it said."""
-        return [{"event": event.name, "data": event.body} for event in self.missed or ()]
+    def told(self) -> list[Missed]:
+        """What was missed, as acks carry it."""
+        return [Missed(event.name, event.body) for event in self.missed or ()]
 
 
 def since_of(value: object) -> Place | None:

@@ -192,6 +192,8 @@ class Realtime:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self.queue.join()
+                while not self.kept.empty():
+                    await self._forget_these(await _taken(self.kept, FORGET_ROWS))
                 await self.kept.join()
 
     def _queue(self, event: Outgoing) -> None:
@@ -258,14 +260,19 @@ class Realtime:
     async def _forget(self) -> None:
         """Twice a second at most, so that many rows go at once."""
         while True:
-            rows = await _taken(self.kept, FORGET_ROWS)
-            try:
-                await self.forget(rows)
-            except Unavailable as error:
-                log.warning("promises_not_forgotten", count=len(rows), reason=error.code)
+            await self._forget_these(await _taken(self.kept, FORGET_ROWS))
+            await self.clock.sleep(FORGET_EVERY_S)
+
+    async def _forget_these(self, rows: Sequence[Row]) -> None:
+        try:
+            await self.forget(rows)
+        except Unavailable as error:
+            log.warning("promises_not_forgotten", count=len(rows), reason=error.code)
+        except Exception:  # noqa: BLE001 - whatever the database runs into: the relay deletes them
+            log.exception("promises_not_forgotten", count=len(rows))
+        finally:
             for _ in rows:
                 self.kept.task_done()
-            await self.clock.sleep(FORGET_EVERY_S)
 
 
 async def _taken(queue: asyncio.Queue[T], most: int) -> list[T]:

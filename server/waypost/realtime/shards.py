@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -55,6 +56,13 @@ class Shard:
             for call in calls:
                 pipe.execute_command("EVALSHA", shas[call.script], len(call.keys), *call.keys, call.packed)
             return await pipe.execute(raise_on_error=False)
+
+    async def is_there(self) -> bool:
+        """Does it answer?"""
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(NODE_ANSWERS_S):
+                return bool(await self.redis.ping())
+        return False
 
     async def publish(self, channel: str, message: str) -> None:
         """To who is subscribed at this server, kept nowhere."""

@@ -1,10 +1,22 @@
-"""Bodies of what the hub itself tells."""
+"""Bodies of what the hub itself tells, and of what a join says of what was missed."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
+
+# Anything may be sent as that: what is no such place is a join from the beginning.
+Since = Annotated[Any, Meta(description="`{epoch, seq}`: where you stand in the room")]
+
+
+class Missed(msgspec.Struct):
+    """An event that was missed: its name, and what it said."""
+
+    event: str
+    data: dict[str, Any]
 
 
 class Watcher(msgspec.Struct, rename="camel"):

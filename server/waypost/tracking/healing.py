@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
@@ -27,6 +27,7 @@ ON_ITS_WAY = timedelta(seconds=2)  # from the receipt to the watchers' node, wit
 LOOKED_BACK = timedelta(minutes=1)
 IN_THE_SNAPSHOT = timedelta(seconds=6)  # before we saw that a room lives: what is older, who joined has read
 MOST_VEHICLES, MOST_AT_ONCE, TRIPS_AT_ONCE = 5_000, 1_000, 2_000
+_CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing
 
 
 class Place(NamedTuple):
@@ -51,7 +52,7 @@ class Healing:
     async def run(self) -> None:
         """Look for ever, with some jitter, so that nodes do not tell the same at once."""
         while True:
-            await self.clock.sleep(EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311 - guards nothing
+            await self.clock.sleep(EVERY_S * _CHANCE.uniform(0.8, 1.2))
             try:
                 await self.look()
             except Unavailable as error:

@@ -63,12 +63,14 @@ class TrackingEvents:
         Room first, snapshot after: what happens between the two comes twice, never not at all.
         """
         asked = codec.convert(data, wire.Join)
-        trip = await self.trips.find(principal, asked.trip_id)
+        async with self.hub.door.turnstile:
+            trip = await self.trips.find(principal, asked.trip_id)
         room = trip_room(principal.org_id, trip.id)
         async with self.hub.rooms.joining(sid, room, since_of(asked.since)) as entered:
             if entered.recovered:
                 return answers.trip_recovered(trip, entered)
-            return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), entered)
+            async with self.hub.door.turnstile:
+                return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), entered)
 
     async def leave_trip(self, principal: Principal, sid: str, data: object) -> dict[str, object]:
         """Hear a trip no more; also one that one may no longer see, which is of one's own organisation in any case."""
@@ -82,7 +84,8 @@ class TrackingEvents:
         async with self.hub.rooms.joining(sid, fleet_room(principal.org_id), since) as entered:
             if entered.recovered:
                 return answers.fleet_recovered(entered)
-            return answers.fleet_joined(await self.tracking.fleet_snapshot(principal), entered)
+            async with self.hub.door.turnstile:
+                return answers.fleet_joined(await self.tracking.fleet_snapshot(principal), entered)
 
     async def leave_fleet(self, principal: Principal, sid: str, _data: object) -> dict[str, object]:
         """Hear the fleet no more."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from waypost.platform.codec import Instant, instant, instant_of_ms
+from waypost.realtime.wire import Missed, Since
 from waypost.tracking import domain
 from waypost.tracking.domain import E7, Position, flag_names
 from waypost.tracking.values import tidy
@@ -184,7 +184,7 @@ class Join(msgspec.Struct, rename="camel"):
     """`trip:join`, `trip:leave`. ``since``: where the client stood, for recovery."""
 
     trip_id: UUID
-    since: Any = None
+    since: Since = None
 
 
 class TripJoined(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -196,14 +196,14 @@ class TripJoined(msgspec.Struct, rename="camel", omit_defaults=True):
     epoch: str
     seq: int
     recovered: bool
-    missed: list[Any]
+    missed: list[Missed]
     position: LivePosition | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class FleetJoin(msgspec.Struct, rename="camel"):
     """`fleet:join`. ``since``: where the client stood, for recovery."""
 
-    since: Any = None
+    since: Since = None
 
 
 class FleetJoined(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -215,7 +215,7 @@ class FleetJoined(msgspec.Struct, rename="camel", omit_defaults=True):
     epoch: str
     seq: int
     recovered: bool
-    missed: list[Any]
+    missed: list[Missed]
     trips: list[trips_wire.Trip] | msgspec.UnsetType = msgspec.UNSET
     positions: list[LivePosition] | msgspec.UnsetType = msgspec.UNSET
     truncated: bool = False
