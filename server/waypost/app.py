@@ -158,7 +158,7 @@ async def _background(services: Services) -> AsyncIterator[None]:
     """
     watch = services.watch.run(services.settings.revocation_poll_s, services.hub.principals, services.hub.cut)
 
-    healing = Healing(services.database, services.clock, services.realtime, services.hub.live)
+    healing = Healing(services.database, services.clock, services.realtime, services.hub.live, services.hub.logged)
     sight = Sight(services.hub, services.trips, services.clock)
 
     async def run() -> None:

@@ -148,6 +148,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
                 await services.tracking.commit.close()
                 await services.health.close()
                 await services.cache.close()
+                await services.hub.bus.close()
         finally:
             await database.close()
     finally:

@@ -77,7 +77,7 @@ class Journal:
         faults = []
         for key, shown in self.places.items():
             for (_, before, _), (by, at, withdrawn) in pairwise(shown):
-                if by == "event" and at < before and withdrawn != before:
+                if by == "event" and at < before and not (withdrawn and before <= withdrawn):
                     faults.append(f"{key} went back from {before} to {at}")
         return faults
 

@@ -1,4 +1,4 @@
-"""The official JavaScript client works unchanged: by WebSocket, by long-polling, and with the upgrade."""
+"""The official JavaScript client works unchanged: by WebSocket, long-polling and the upgrade, in JSON and msgpack."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class JsClient:
 
 
 @asynccontextmanager
-async def javascript(url: str, **options: object) -> AsyncIterator[JsClient]:
+async def javascript(url: str, codec: str = "json", **options: object) -> AsyncIterator[JsClient]:
     """A client that has been told to connect there."""
     assert NODE is not None
     process = await asyncio.create_subprocess_exec(
@@ -74,7 +74,7 @@ async def javascript(url: str, **options: object) -> AsyncIterator[JsClient]:
     client = JsClient(process)
     listening = asyncio.create_task(client.listen())
     try:
-        client.tell(do="connect", url=url, options=options)
+        client.tell(do="connect", url=url, codec=codec, options=options)
         yield client
     finally:
         assert process.stdin is not None
@@ -87,6 +87,7 @@ async def javascript(url: str, **options: object) -> AsyncIterator[JsClient]:
         await listening
 
 
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
 @pytest.mark.parametrize(
     ("transports", "first", "last"),
     [
@@ -97,12 +98,12 @@ async def javascript(url: str, **options: object) -> AsyncIterator[JsClient]:
     ids=["websocket", "polling", "upgrade"],
 )
 async def test_a_joined_trip_is_heard_by_every_transport(
-    api: Api, org: Org, transports: list[str], first: str, last: str
+    api: Api, org: Org, transports: list[str], first: str, last: str, codec: str
 ):
     phone = await org.phone()
     assert phone.trip is not None
     trip = str(phone.trip.id)
-    async with javascript(api.url, transports=transports, auth={"token": await org.token()}) as client:
+    async with javascript(api.url, codec, transports=transports, auth={"token": await org.token()}) as client:
         assert (await client.said("open"))["transport"] == first
         await client.said("connect")
         if first != last:

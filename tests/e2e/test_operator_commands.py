@@ -229,6 +229,11 @@ async def test_the_doctor_finds_nothing_in_a_healthy_house_and_everything_in_an_
             org.org_id, uuid4(),
         )  # fmt: skip
         await conn.execute(
+            "INSERT INTO room_events (org_id, room, id, name, head, created_at, claimed_until)"
+            " VALUES ($1, 'r', $2, 'n', '', now() - interval '10 minutes', now() + interval '1 hour')",
+            org.org_id, uuid4(),
+        )  # fmt: skip
+        await conn.execute(
             "INSERT INTO scheduled_runs (org_id, name, due_at, outcome, finished_at)"
             " VALUES ($1, 'forget-keys', now(), 'failed', now())",
             org.org_id,
@@ -242,5 +247,5 @@ async def test_the_doctor_finds_nothing_in_a_healthy_house_and_everything_in_an_
         await services.redis.config_set("maxmemory", "0")
     assert ill.status == 1
     assert "1 could not be kept so far" in ill.text
-    for what in ("workers", "relays", "outbox", "jobs", "timed runs", "Redis"):
+    for what in ("workers", "relays", "outbox", "live events", "jobs", "timed runs", "Redis"):
         assert re.search(rf"^missing +{what} .*\n +-> ", said(ill), re.MULTILINE), (what, said(ill))

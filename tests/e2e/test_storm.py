@@ -22,9 +22,10 @@ from tests.waiting import until
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
 CHANCE = SystemRandom()
-TRIPS = 12  # with the fixes of storms.PER_TRIP_S each
+TRIPS = 20  # with the fixes of storms.PER_TRIP_S each
 CONVERGED_WITHIN_S = 60  # what only the 20 s look of a node finds, too
 BREATH_S = 2.0
+LONG_LOG, SHORT_LOG = 1000, 10  # events of a room; the short one is over before most breaks are
 
 needs_node = [
     pytest.mark.skipif(NODE is None, reason="there is no `node` here"),
@@ -70,12 +71,23 @@ async def converged(crowd: Crowd, load: Load) -> bool:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("rounds", [1, pytest.param(12, marks=pytest.mark.long)], ids=["short", "long"])
-@pytest.mark.parametrize("crowd_of", [pytest.param(javascript, marks=needs_node), python], ids=["typescript", "python"])
+@pytest.mark.parametrize(
+    ("crowd_of", "history", "rounds"),
+    [
+        pytest.param(javascript, LONG_LOG, 1, id="typescript", marks=needs_node),
+        pytest.param(python, SHORT_LOG, 1, id="python, short log"),
+        pytest.param(javascript, LONG_LOG, 12, id="typescript, long", marks=[*needs_node, pytest.mark.long]),
+        pytest.param(
+            javascript, SHORT_LOG, 12, id="typescript, short log, long", marks=[*needs_node, pytest.mark.long]
+        ),
+        pytest.param(python, LONG_LOG, 12, id="python, long", marks=pytest.mark.long),
+        pytest.param(python, SHORT_LOG, 12, id="python, short log, long", marks=pytest.mark.long),
+    ],
+)
 async def test_no_client_misses_repeats_or_reorders_anything_unknowingly(
-    world: World, tmp_path: Path, crowd_of: Callable[..., Any], rounds: int
+    world: World, tmp_path: Path, crowd_of: Callable[..., Any], history: int, rounds: int
 ):
-    nodes = Nodes(world.env)
+    nodes = Nodes(world.env | {"WAYPOST_HISTORY_EVENTS": str(history)})
     async with AsyncExitStack() as exits:
         await asyncio.gather(nodes.start(0), nodes.start(1))
         exits.push_async_callback(close, nodes)
@@ -86,7 +98,8 @@ async def test_no_client_misses_repeats_or_reorders_anything_unknowingly(
         with suppress(AssertionError):  # said below, with what is missing
             await until(lambda: converged(crowd, load), CONVERGED_WITHIN_S)
         check(await crowd.journals(), await crowd.states(), load)
-        assert nodes.complaints() == []
+        complaints = nodes.complaints()
+        assert not complaints, complaints[0]
 
 
 async def close(nodes: Nodes) -> None:

@@ -15,7 +15,8 @@ from tests.buses import NAME, ROOM, Node, idle_node, node, numbered
 from tests.clusters import Cluster, lasting_cluster
 from tests.servers import Servers
 from tests.waiting import until
-from waypost.realtime.bus import RedisBus
+from waypost.platform.embedded.ports import free_port
+from waypost.realtime.bus import RedisAway, RedisBus
 from waypost.realtime.events import Place, outgoing
 from waypost.realtime.scripts import channel_of, keys_of
 
@@ -356,3 +357,16 @@ async def test_who_leaves_while_it_asks_for_all_leaves_the_others_their_answers(
         assert not isinstance(answer, BaseException)
         assert len(answer[1] or ()) == 10
     assert here.bus.questions.waiting == {}
+
+
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+async def test_where_nobody_answers_nothing_is_taken_for_sent(scheme: str):
+    async with idle_node(f"{scheme}://127.0.0.1:{free_port()}") as sender:
+        events = [numbered(1), numbered(2, OTHER_ROOM, key="a key")]
+        with pytest.raises(RedisAway) as raised:
+            await sender.bus.send(events)
+        assert sorted(raised.value.unsent) == sorted(events)
+        assert list(raised.value.sent) == []
+        for ask in (sender.bus.place(ROOM), sender.bus.missed(ROOM, Place("0123456789abcdef", 1))):
+            with pytest.raises(RedisAway):
+                await ask

@@ -23,6 +23,7 @@ from tests.servers import Servers
 from tests.waiting import listening, until
 from waypost.platform.codec import instant, plain
 from waypost.platform.database import SYSTEM, Connection
+from waypost.realtime.events import outgoing
 from waypost.realtime.service import LiveRoom, fleet_room, trip_room
 from waypost.tracking import storage_live
 from waypost.tracking.domain import Report
@@ -106,7 +107,9 @@ class World:
 @pytest.fixture
 def world(services: Services, org: Org) -> World:
     told, clock, rooms = Told(), FakeClock(datetime.now(UTC)), list[LiveRoom]()
-    return World(services, org, told, clock, Healing(services.database, clock, told, lambda: rooms), rooms)
+    return World(
+        services, org, told, clock, Healing(services.database, clock, told, lambda: rooms, services.hub.logged), rooms
+    )
 
 
 async def test_what_was_never_told_is_told_once_to_the_trip_and_to_the_fleet(world: World):
@@ -255,3 +258,18 @@ async def test_a_watchers_node_tells_what_another_node_committed_and_could_not_p
         assert healed["positions"][0]["vehicleId"] == str(phone.principal.vehicle_id)
         await asyncio.sleep(1.5 * EVERY_S)
         assert len(socket.all("trip:location")) == 2
+
+
+async def test_what_another_node_told_before_somebody_came_here_is_not_told_again(world: World):
+    phone = await world.org.phone()
+    assert phone.trip is not None
+    at = await world.report(phone)
+    for room, name, body in (
+        (fleet_room(world.org.org_id), "fleet:positions",
+         {"positions": [{"vehicleId": str(phone.principal.vehicle_id), "recordedAt": at}]}),
+        (trip_room(world.org.org_id, phone.trip.id), "trip:location", {"locations": [{"recordedAt": at}]}),
+    ):  # fmt: skip
+        await world.services.hub.bus.send([outgoing(room, name, body)])
+    world.watch(world.org.org_id)
+    world.watch(world.org.org_id, trip_id=phone.trip.id)
+    assert await world.looks() == []

@@ -262,7 +262,7 @@ async def test_on_a_cluster_rooms_of_all_servers_have_watchers_also_after_a_slot
         for each in (one, two, one):
             await each.look()
         assert {tuple(one.shown(sid)) for sid in mine.values()} == {(10, 11)}
-        slot = key_slot(tag(partition_of(rooms[0])).encode())
+        slot = slot_of(rooms[0])
         source = cluster.nodes[min(2, slot * 3 // 16384)]
         await cluster.move(slot, source, next(each for each in cluster.nodes if each is not source))
         two.presence.left(rooms[0], theirs[rooms[0]])
@@ -277,6 +277,32 @@ async def test_on_a_cluster_rooms_of_all_servers_have_watchers_also_after_a_slot
         for each, bus in zip((one, two), buses, strict=True):
             await each.presence.store.shards.close()
             await bus.aclose()
+
+
+@pytest.mark.timeout(180)
+async def test_while_a_server_of_a_cluster_is_away_the_rooms_of_the_others_keep_their_watchers():
+    rooms = [trip_room(ORG, UUID(int=n)) for n in range(40)]
+    async with running_cluster() as cluster:
+        bus = open_bus_redis(cluster.url)
+        one = node(Shards(bus), lease_s=1.5, renew_s=0)
+        for room in rooms:
+            one.enter(RUDO, room)
+        await one.look()
+        first = min(rooms, key=slot_of)
+        last = max(rooms, key=slot_of)
+        cluster.nodes[0].kill()
+        for _ in range(10):
+            await asyncio.sleep(0.25)  # longer than the lease in all
+            await one.look()
+        assert await one.presence.watchers(last) == [RUDO.user_id]
+        with pytest.raises(RedisAway):
+            await one.presence.watchers(first)
+        await one.presence.store.shards.close()
+        await bus.aclose()
+
+
+def slot_of(room: str) -> int:
+    return int(key_slot(tag(partition_of(room)).encode()))
 
 
 async def test_a_room_keeps_so_many_watchers_and_no_more(shards: Shards):

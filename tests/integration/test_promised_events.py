@@ -134,6 +134,14 @@ async def test_it_goes_out_right_after_the_commit_under_its_id_and_its_row_is_de
     assert (event.key, body(event)) == (str(event_id), {"eventId": str(event_id), "n": 1})
 
 
+async def test_at_the_end_of_a_process_what_waits_is_sent_and_its_rows_are_deleted_without_a_pause(world: World):
+    async with world.publishing():
+        for turn in range(3):
+            await world.commit(turn)
+            await world.realtime.finish(30)
+            assert (world.bus.numbers(), await world.rows()) == (list(range(turn + 1)), 0)
+
+
 async def test_what_is_rolled_back_is_told_nobody(world: World):
     async with world.publishing():
         with pytest.raises(Conflict):

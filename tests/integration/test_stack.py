@@ -221,6 +221,20 @@ async def test_a_reader_without_progress_is_cut_long_before_its_backlog_is_full(
         await until(lambda: there.stack.counts.cut == 1, within_s=5)
 
 
+async def test_a_reader_that_is_slow_but_reads_is_not_taken_for_one_that_stalls():
+    async with served(few_bytes(stalled_s=0.3, backlog_bytes=10_000_000)) as there, raw(there) as slow:
+        (sid,) = there.desk.here
+        shrink(there, sid)
+        for seq in range(1, 150):
+            there.stack.broadcast([sid], [event(seq, pad="x" * 1000)])
+        for _ in range(40):
+            await asyncio.get_running_loop().sock_recv(slow.sock, 2000)
+            there.stack.traffic.sweep()
+            await asyncio.sleep(0.02)
+        assert there.stack.counts.busy_members == 1
+        assert there.stack.is_open(sid)
+
+
 async def test_a_member_that_was_busy_gets_everything_in_order_and_positions_joined():
     def moved(seq: int) -> dict[str, object]:
         place = {"vehicleId": "v", "recordedAt": f"2026-11-22T10:{seq // 60:02}:{seq % 60:02}.000Z", "pad": "x" * 200}

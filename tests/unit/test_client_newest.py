@@ -34,11 +34,12 @@ def test_no_vehicle_goes_back():
     assert news == [place(4, vehicle="w"), place(6)]
 
 
-def test_it_goes_back_only_from_the_very_place_that_is_taken_back():
+def test_it_goes_back_only_from_what_is_taken_back():
     newest = NewestOfFleet()
     newest.reset([place(9)])
     assert newest.news([place(3, 8)]) == []
     assert newest.news([place(3, 9), place(4)]) == [place(3, 9), place(4)]
+    assert newest.news([place(2, 7), place(5)]) == [place(2, 7), place(5)]
 
 
 def test_a_snapshot_may_be_older():

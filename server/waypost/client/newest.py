@@ -34,7 +34,10 @@ class Seen:
 
 @dataclass(slots=True)
 class NewestOfFleet:
-    """The time of each vehicle's newest position: what is older is no news, unless it takes that very one back."""
+    """The time of each vehicle's newest position: what is older is no news, unless it takes that back.
+
+    ``withdrawn`` says up to when: all that was told after the position itself, up to that time.
+    """
 
     _times: dict[str, str] = field(default_factory=dict)
 
@@ -47,9 +50,9 @@ class NewestOfFleet:
         return [position for position in positions if self._is_news(position)]
 
     def _is_news(self, position: Fix) -> bool:
-        vehicle, at = position["vehicleId"], position["recordedAt"]
+        vehicle, at, withdrawn = position["vehicleId"], position["recordedAt"], position.get("withdrawn")
         known = self._times.get(vehicle)
-        if known is not None and at < known and position.get("withdrawn") != known:
+        if known is not None and at < known and not (withdrawn and known <= withdrawn):
             return False
         self._times[vehicle] = at
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,6 @@ class Alone:
     """``away``: by partition since when its server answers on no connection; without ``run`` of the bus nobody says."""
 
     live: LiveRooms
-    deliver: Callable[[Event], None]
     away: dict[int, float] = field(default_factory=dict)
     epoch: str = field(default_factory=_new_epoch)
     counters: dict[str, int] = field(default_factory=dict)  # of rooms that are live here
@@ -73,7 +72,7 @@ class Alone:
             if event.room in self.live.rooms:
                 seq = self.place(event.room).seq + 1
                 self.counters[event.room] = seq
-                self.deliver(Event(event, Place(self.epoch, seq)))
+                self.live.hand_over(Event(event, Place(self.epoch, seq)))
         return [event for event in events if event.key is not None]
 
     def _know(self, key: str) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -38,6 +38,7 @@ AUDIT_EVERY_S: Final = 20.0
 CATCH_UP_AGAIN_S: Final = 0.5
 FETCH_EVENTS: Final = 1000  # in one answer
 MISSED_EVENTS: Final = 500
+_CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing
 
 
 def _nobody(*_: object) -> None:
@@ -71,7 +72,7 @@ class RedisBus:
         self.record = Record(self.shards, Lives(COUNTER_LIFE_S, self.history_s, self.history_events, KEY_LIFE_S))
         self.questions = Questions(self.record)
         self.live = LiveRooms(self.deliver, self.declare)
-        self.alone = Alone(self.live, self.deliver)
+        self.alone = Alone(self.live)
 
     async def send(self, events: Sequence[Outgoing]) -> None:
         """Number the events, keep and publish them; members here have them at once, as far as nothing is before them.
@@ -130,6 +131,13 @@ class RedisBus:
         later = [event for event in events if event.seq > since.seq]
         wanted = range(since.seq + 1, place.seq + 1)
         return place, later if [event.seq for event in later] == list(wanted) else None
+
+    async def lately(self, room: str, limit: int) -> Sequence[Event]:
+        """What the room was told last, on whatever node: the newest of what is still in its log."""
+        if self.alone.has(room):
+            return ()
+        place = await self.place(room)
+        return (await self.questions.ask(room, Place(place.epoch, 0), limit))[1][-limit:]
 
     async def subscribe(self, room: str) -> None:
         """Hear a room from now on; returns when that is so, and nothing later is missed; or when this node serves it
@@ -193,6 +201,8 @@ class RedisBus:
             except AWAY as error:
                 if wait_s == RECONNECT_S[0]:
                     log.warning("bus_interrupted", reason=type(error).__name__)
+            except Exception:  # noqa: BLE001 - whatever breaks a connection, there is another one
+                log.exception("bus_link_failed")
             (self.alone.found if await shard.is_there() else self.alone.lost)(partitions)
             stood = loop.time() - began > 2 * ANSWER_TIMEOUT_S
             wait_s = RECONNECT_S[0] if stood else min(wait_s * 2, RECONNECT_S[1])
@@ -226,7 +236,7 @@ class RedisBus:
             await self.live.wake.wait()
             self.live.wake.clear()
             rooms = self.live.take_behind()
-            with suppress(RedisAway):
+            with _outlived("catch_up_failed"):
                 await self._fetch(rooms)
             if self.live.ask_again(rooms):  # nobody answered for them
                 await asyncio.sleep(CATCH_UP_AGAIN_S)
@@ -264,11 +274,22 @@ class RedisBus:
         while True:
             await asyncio.sleep(self.audit_every_s)
             rooms = [room for room in self.live.rooms.values() if room.ready.is_set() and room.waiting is None]
-            with suppress(RedisAway):
+            with _outlived("audit_failed"):
                 for room, place in await self._stand(rooms):
                     if not room.knows(place):
                         self.live.fetch(room)
 
 
+@contextmanager
+def _outlived(event: str) -> Iterator[None]:
+    """What goes wrong here is tried again, and ends nothing else."""
+    try:
+        yield
+    except RedisAway:
+        pass
+    except Exception:  # noqa: BLE001 - one odd answer must not silence the node
+        log.exception(event)
+
+
 async def _jitter(longest_s: float) -> None:
-    await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - spreads nodes, guards nothing
+    await asyncio.sleep(_CHANCE.uniform(0, longest_s))

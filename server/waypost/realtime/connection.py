@@ -1,7 +1,6 @@
 """One Engine.IO connection: over polling, over a WebSocket, or on its way from the one to the other.
 
-Whoever sends says ``put``: what cannot leave at once waits in the connection's own backlog, in order, and a member
-that lets too much wait is cut. Nothing here waits for a client, and an idle connection has no task.
+Nothing here waits for a client, and an idle connection has no task.
 """
 
 from __future__ import annotations
@@ -12,151 +11,32 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engineio.async_socket import AsyncSocket
-
 from waypost.platform.telemetry import log
 from waypost.realtime.letters import CLOSE, NOOP, PING, PROBED, Letter
-from waypost.realtime.slow import Backlog, Item, written
+from waypost.realtime.outlet import NORMAL, Outlet
+from waypost.realtime.slow import written
 from waypost.realtime.traffic import Traffic
 
 if TYPE_CHECKING:
     from waypost.realtime.fanout import WebSocket
 
 SETTLE_S, SETTLE_STEPS = 0.03, 10  # how long a request waits for what is a moment behind it on another socket
-LISTENING_S = 0.01
 SEPARATOR = "\x1e"
 FLOOD = 2000  # packets in one read of a socket or in one POST: nobody means that
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, POLICY, SLOW = 1000, 1001, 1002, 1008, 4008  # of a Close frame
+GOING_AWAY, PROTOCOL_ERROR, POLICY = 1001, 1002, 1008  # of a Close frame
 
 
-class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
+class Connection(Outlet):
     """The library's socket with our own ways in and out. ``listener_state`` is whose messages it carries."""
 
-    queue: Backlog  # made by the server's create_queue()
-
     def __init__(self, server: Any, sid: str, traffic: Traffic, *, packed: bool) -> None:
-        super().__init__(server, sid)
-        self.traffic = traffic
-        self.packed = packed
-        self.main_sid: str | None = None  # what Socket.IO's members call it
-        self.direct: asyncio.WriteTransport | None = None  # there while nothing waits: write to it
-        self.held: list[Item] | None = None  # what the tick will write; None: it was quiet for a tick
-        self.line: WebSocket | None = None
+        super().__init__(server, sid, traffic, packed=packed)
         self.probing: WebSocket | None = None
         self.probe_timer: asyncio.TimerHandle | None = None
-        self.corks = 0
         self.listener_state: Any = None
-        self.poll: asyncio.Future[list[str] | None] | None = None
         self.has_ponged = True
-        self.left: int = 0  # in the write buffer at the last sweep
-        self.progress_at = 0.0
         self.due = traffic.loop.time() + traffic.options.ping_interval_s
         self.timer = traffic.loop.call_at(self.due, self._ping)
-
-    # Out.
-
-    def put(self, item: Item) -> None:
-        """Send it, after everything that was sent before."""
-        if self.direct is None or self.held:
-            self.wait([item])
-        else:
-            self.direct.write(item.packed_frame if self.packed else item.frame)
-
-    def wait(self, items: Sequence[Item]) -> None:
-        """They may not be able to leave now: put them behind what waits already."""
-        if self.closed:
-            return
-        if self.held:
-            items, self.held = [*self.held, *items], []
-        self.traffic.counts.queued += len(items)
-        for item in items:
-            self.queue.add(item)
-        options = self.traffic.options
-        if self.poll is None or self.corks:
-            self.flush()
-        elif not self.poll.done():
-            self.poll.set_result(None)
-        if self.queue.is_over(size=options.backlog_bytes, events=options.backlog_events):
-            self.cut("backlog")
-
-    def cork(self) -> None:
-        """Let everything wait from now on."""
-        self.corks += 1
-        self.pause()
-
-    def uncork(self, first: Letter) -> None:
-        """Send ``first``, and a moment later what has waited: a client may listen only once it has read the answer."""
-        if self.closed:
-            return
-        if self.line is None:
-            self.queue.put_first(first)
-            self._uncorked()
-        else:
-            self.line.write(first.frame)
-            self.traffic.loop.call_later(LISTENING_S, self._uncorked)
-
-    def flush(self) -> None:
-        """Write what waits, for as long as the transport takes it."""
-        if self.line is None or self.line.transport is None or self.corks or self.closed:
-            return
-        line, transport, high = self.line, self.line.transport, self.traffic.options.high_water_bytes
-        while len(self.queue) and transport.get_write_buffer_size() < high:
-            transport.write(written(self._taken(high), packed=self.packed))
-        if len(self.queue):
-            self._is_busy(transport)
-            return
-        self.traffic.busy.discard(self)
-        if not line.is_paused:
-            self.direct = transport
-            self.show()
-
-    def _uncorked(self) -> None:
-        self.corks -= 1
-        if self.poll is not None and not self.poll.done() and not self.corks:
-            self.poll.set_result(None)
-        self.flush()
-
-    def pause(self) -> None:
-        """Nothing may be written directly, until ``flush`` finds the way free again."""
-        self.direct = None
-        self.hide()
-
-    def show(self) -> None:
-        """Let broadcasts write to it without asking: nothing waits, nothing is held."""
-        if self.direct is not None and self.held is None and self.main_sid is not None:
-            self.traffic.writers[self.packed][self.main_sid] = self.direct.write
-
-    def hide(self) -> None:
-        """No more of that."""
-        if self.main_sid is not None:
-            self.traffic.writers[self.packed].pop(self.main_sid, None)
-
-    def cut(self, why: str) -> None:
-        """Too slow: it is told, for as far as it still reads, and everything that waits for it is let go."""
-        log.info("slow_client_cut", reason=why, waiting=len(self.queue), bytes=self.queue.size)
-        self.traffic.counts.cut += 1
-        last = self.traffic.last_words(self, "slow-client", "Too much was waiting for you.")
-        self.shut("slow-client", code=SLOW, last=last)
-
-    def _taken(self, size: int) -> list[Item]:
-        items = self.queue.take(size)
-        self.traffic.counts.conflated += self.queue.conflated
-        self.queue.conflated = 0
-        return items
-
-    def _is_busy(self, transport: asyncio.WriteTransport) -> None:
-        self.pause()
-        if self not in self.traffic.busy:
-            self.traffic.busy.add(self)
-            self.left, self.progress_at = transport.get_write_buffer_size(), self.traffic.loop.time()
-
-    def is_stalled(self, now: float) -> bool:
-        """Has it taken nothing for too long? Asked by the sweep, of busy members."""
-        left = self.line.transport.get_write_buffer_size() if self.line is not None and self.line.transport else 0
-        if left < self.left:
-            self.progress_at = now
-        self.left = left
-        return left > 0 and now - self.progress_at >= self.traffic.options.stalled_s
 
     # In.
 
@@ -228,7 +108,7 @@ class Connection(AsyncSocket):  # type: ignore[misc]  # the library is untyped
     def _packets(self) -> list[str]:
         if self.upgraded:
             return [NOOP.text.decode()]
-        items = self._taken(self.traffic.options.backlog_bytes)
+        items = self.taken(self.traffic.options.backlog_bytes)
         return [text for item in items for text in item.polled(packed=self.packed)] or [CLOSE.text.decode()]
 
     async def _next_poll(self) -> list[str] | None:

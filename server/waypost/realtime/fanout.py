@@ -19,11 +19,12 @@ from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 
 from waypost.platform.telemetry import log
 from waypost.realtime.clients import Clients
-from waypost.realtime.connection import FLOOD, GOING_AWAY, NORMAL, PROTOCOL_ERROR, Connection
+from waypost.realtime.connection import FLOOD, GOING_AWAY, PROTOCOL_ERROR, Connection
 from waypost.realtime.engine import EngineServer
 from waypost.realtime.events import Event
 from waypost.realtime.letters import close_frame, pong_frame
 from waypost.realtime.members import Members
+from waypost.realtime.outlet import NORMAL
 from waypost.realtime.port import Counts, Options, Port, Refused
 from waypost.realtime.slow import written
 from waypost.realtime.traffic import HELD_EVENTS, Traffic

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from waypost.realtime.events import Event
+
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
@@ -29,6 +31,20 @@ class FleetView:
     def forget(self, room: str) -> None:
         """The room has no member here any more."""
         self.newest.pop(room, None)
+
+
+def newest_of_fleet(events: Sequence[Event]) -> dict[str, str]:
+    """Of each vehicle the time of the newest position that these tell of."""
+    newest: dict[str, str] = {}
+    for event in events:
+        for position in event.body.get("positions", ()):
+            newest[position["vehicleId"]] = max(position["recordedAt"], newest.get(position["vehicleId"], ""))
+    return newest
+
+
+def newest_of_trip(events: Sequence[Event]) -> str | None:
+    """The time of the newest fix that these tell of; None: of none."""
+    return max((fix["recordedAt"] for event in events for fix in event.body.get("locations", ())), default=None)
 
 
 def _is_news(position: Mapping[str, Any], told: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,11 +25,13 @@ from waypost.realtime.commands import Commands, Handler, refusal
 from waypost.realtime.door import AnotherPrincipal, Door, Refreshed
 from waypost.realtime.events import Event, Place
 from waypost.realtime.fanout import Options, Refused, Stack
+from waypost.realtime.fleet import newest_of_fleet, newest_of_trip
 from waypost.realtime.recovery import since_of
 from waypost.realtime.rooms import RoomIndex
-from waypost.realtime.service import LiveRoom
+from waypost.realtime.service import LiveRoom, trip_of
 from waypost.realtime.wire import Missed
 
+LOGGED_EVENTS = 200
 MakeBus = Callable[[Callable[[Event], None], Callable[[str, Place], None]], RedisBus]
 
 
@@ -135,7 +137,7 @@ class Hub:
                 log.exception("cut_failed")
 
     def live(self) -> Sequence[LiveRoom]:
-        """The rooms of positions that somebody here is in, and the newest that each has been told."""
+        """The rooms of positions that somebody here is in, and the newest that each has been told here."""
         return [found for room in self.index.members if (found := self._live(room)) is not None]
 
     def _live(self, room: str) -> LiveRoom | None:
@@ -145,8 +147,12 @@ class Hub:
         if kind != "trip":
             return None
         event = self.broadcast.newest.get(room)
-        told = [each["recordedAt"] for each in event.body["locations"]] if event is not None else []
-        return LiveRoom(room, UUID(org_id), UUID(trip[0]), max(told, default=None))
+        return LiveRoom(room, UUID(org_id), UUID(trip[0]), newest_of_trip([event] if event is not None else []))
+
+    async def logged(self, room: str) -> Mapping[str, str] | str | None:
+        """The newest that a room has been told lately on whatever node, as ``LiveRoom`` has it. ``RedisAway``."""
+        events = await self.bus.lately(room, LOGGED_EVENTS)
+        return newest_of_trip(events) if trip_of(room) is not None else newest_of_fleet(events)
 
     def tell(self, sid: str, name: str, body: msgspec.Struct) -> None:
         """Tell one connection something."""

@@ -78,7 +78,7 @@ class Link:
         """Until the connection breaks, or is found to be deaf: one of ``AWAY``."""
         try:
             async with asyncio.timeout(OPENS_S):
-                await self.connection.connect()
+                await self.connection.connect()  # type: ignore[no-untyped-call]
                 await self.connection.send_command("SSUBSCRIBE", self.probe, check_health=False)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read())

@@ -140,7 +140,7 @@ class LiveRooms:
             self._go_on(room, place)
         if room.is_astray and room.is_confirmed:
             room.is_astray = False
-            self._go_on(room, room.place or place)
+            self._go_on(room, room.place)
         self._release(room)
         if room.is_cut_short:
             room.is_cut_short = False
@@ -158,6 +158,10 @@ class LiveRooms:
 
     def _tell(self, room: LiveRoom, event: Event) -> None:
         room.place = Place(event.epoch, event.seq)
+        self.hand_over(event)
+
+    def hand_over(self, event: Event) -> None:
+        """To the members, whatever they make of it."""
         try:
             self.deliver(event)
         except Exception:  # noqa: BLE001 - one odd event must not silence the node

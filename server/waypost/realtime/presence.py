@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,6 +28,7 @@ from waypost.realtime.wire import TripWatchers, Watcher
 
 GOODBYE_S: Final = 1.0
 NEVER: Final = float("inf")
+AT_ONCE: Final = 200  # rooms, before anybody else of the process has a turn
 _TRIP = re.compile(r"org:([0-9a-f-]{36}):trip:([0-9a-f-]{36})")
 
 Write = Callable[[Collection[str], Sequence[Event]], None]
@@ -123,8 +124,10 @@ class Presence:
     async def look(self, write: Write) -> None:
         """Once: write, ask, tell. What fails is tried again by the next."""
         try:
-            await self._hold()
-            await self._tell(await self._read(), write)
+            for rooms in _slices(self._to_hold()):
+                await self._hold(rooms)
+            for rooms in _slices(await self._to_read()):
+                await self._tell(await self._read(rooms), write)
         except Unavailable as error:
             if not self.is_interrupted:
                 log.warning("presence_interrupted", reason=error.code)
@@ -134,15 +137,19 @@ class Presence:
         else:
             self.is_interrupted = False
 
-    async def _hold(self) -> None:
-        """Write what has changed here, and renew what was written long enough ago."""
+    def _to_hold(self) -> list[str]:
+        """Rooms that have changed here, or were written long enough ago."""
         now = self.clock.monotonic()
-        holds: list[Hold] = []
-        for room, found in self.rooms.items():
-            if found.hold_at <= now:
-                here = set(found.people.values())
-                holds.append(Hold(room, here, found.held - here))
-                found.held |= here
+        return [room for room, found in self.rooms.items() if found.hold_at <= now]
+
+    async def _hold(self, rooms: Sequence[str]) -> None:
+        holds = []
+        for room in rooms:
+            found = self.rooms[room]
+            here = set(found.people.values())
+            holds.append(Hold(room, here, found.held - here))
+            found.held |= here
+        now = self.clock.monotonic()
         await self.store.hold(holds, self.paces.lease_s)
         for room, wanted, _ in holds:
             found = self.rooms[room]
@@ -152,35 +159,37 @@ class Presence:
                 if not found.people:
                     del self.rooms[room]
 
-    async def _read(self) -> dict[str, Seen]:
-        """The rooms that may have other watchers than their members know."""
+    async def _to_read(self) -> list[str]:
+        """Rooms that may have other watchers than their members know."""
         changed = await self.store.changed({found.partition for found in self.rooms.values()})
         now = self.clock.monotonic()
-        rooms = [
+        return [
             room
             for room, found in self.rooms.items()
             if found.people and (found.entered or found.read_at <= now or room in changed)
         ]
+
+    async def _read(self, rooms: Sequence[str]) -> dict[str, Seen]:
+        now = self.clock.monotonic()
         seen = dict(zip(rooms, await self.store.read(rooms), strict=True))
         for room, (_, over_in_s) in seen.items():
-            if (found := self.rooms.get(room)) is not None:
-                found.read_at = now + over_in_s if over_in_s is not None else NEVER
+            self.rooms[room].read_at = now + over_in_s if over_in_s is not None else NEVER
         return seen
 
     async def _tell(self, seen: Mapping[str, Seen], write: Write) -> None:
         news = {
             room: users
             for room, (users, _) in seen.items()
-            if (found := self.rooms.get(room)) is not None and (found.entered or users != found.known)
+            if self.rooms[room].entered or users != self.rooms[room].known
         }
         names = await self._names(news)
         for room, users in news.items():
-            if (found := self.rooms.get(room)) is not None:
-                hearers = list(found.people) if users != found.known else list(found.entered)
-                body = TripWatchers(found.trip_id, listed(users, names[found.org_id]))
-                write(hearers, [Unnumbered(outgoing(room, "trip:watchers", body))])
-                found.known = users
-                found.entered.clear()
+            found = self.rooms[room]
+            hearers = list(found.people) if users != found.known else list(found.entered)
+            body = TripWatchers(found.trip_id, listed(users, names[found.org_id]))
+            write(hearers, [Unnumbered(outgoing(room, "trip:watchers", body))])
+            found.known = users
+            found.entered.clear()
 
     async def _names(self, news: Mapping[str, Iterable[UUID]]) -> dict[UUID, Mapping[UUID, str]]:
         """Of each organisation's people who watch."""
@@ -188,6 +197,11 @@ class Presence:
         for room, users in news.items():
             people[self.rooms[room].org_id].update(users)
         return {org_id: await self.names(org_id, users) for org_id, users in people.items()}
+
+
+def _slices(rooms: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(rooms), AT_ONCE):
+        yield rooms[begin : begin + AT_ONCE]
 
 
 def listed(users: Iterable[UUID], names: Mapping[UUID, str]) -> list[Watcher]:

@@ -28,7 +28,7 @@ from waypost.realtime.shards import Shard, Shards
 MOST_WATCHERS: Final = 100  # of a room, a person on two nodes counted twice; more are not kept
 CHANGES_KEPT_S: Final = 60
 ANSWER_TIMEOUT_S: Final = 2.0
-ASKS_AT_ONCE: Final = 500
+ASKS_AT_ONCE: Final = 200
 FIRST: Final = "-inf"
 
 _NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000)"

@@ -46,17 +46,17 @@ class Record:
         """Number, keep and publish; the place of each that was, in the order of its room. An event whose key is known
         has none. ``RedisAway`` says which of them may not have been published.
         """
-        left, done = list(events), list[tuple[Outgoing, Place]]()
-        for _ in range(TRIES):
-            failed = await self._publish(left, done)
-            if not failed:
-                return done
-            left = [event for publish, _ in failed for room in publish.rooms for event in room]
-            if not await self._may_try_again([error for _, error in failed]):
+        done: list[tuple[Outgoing, Place]] = []
+        failed = await self._publish(events, done)
+        for _ in range(TRIES - 1):
+            if not failed or not await self._may_try_again([error for _, error in failed]):
                 break
-        away = RedisAway()
-        away.unsent, away.sent = left, done
-        raise away from failed[0][1]
+            failed = await self._publish(_unsent(failed), done)
+        if failed:
+            away = RedisAway()
+            away.unsent, away.sent = _unsent(failed), done
+            raise away from failed[0][1]
+        return done
 
     async def _publish(
         self, events: Sequence[Outgoing], done: list[tuple[Outgoing, Place]]
@@ -64,7 +64,12 @@ class Record:
         """Adds to ``done``; the calls that failed."""
         new_epoch = secrets.token_hex(8)  # for rooms that have none
         calls: dict[Shard, list[tuple[Call, Publish]]] = {}
-        for shard, group in await self._groups(events, [event.room for event in events]):
+        try:
+            groups = await self._groups(events, [event.room for event in events])
+        except RedisAway as away:
+            away.unsent, away.sent = events, done
+            raise
+        for shard, group in groups:
             marked = [(publish.call, publish) for publish in publish_calls(group, new_epoch, self.lives)]
             calls.setdefault(shard, []).extend(marked)
         failed: list[tuple[Publish, Exception]] = []
@@ -130,6 +135,10 @@ class Record:
         with suppress(*AWAY):
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await self.shards.refresh()
+
+
+def _unsent(failed: Sequence[tuple[Publish, Exception]]) -> list[Outgoing]:
+    return [event for publish, _ in failed for room in publish.rooms for event in room]
 
 
 def _is_elsewhere(error: Exception) -> bool:

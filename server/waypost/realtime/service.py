@@ -227,25 +227,32 @@ class Realtime:
     async def _send(self) -> None:
         while True:
             batch = await _taken(self.queue, BATCH_EVENTS)
-            await self._send_at_last([self._with_gap(queued.event) for queued in batch])
+            left = await self._send_at_last([self._with_gap(queued.event) for queued in batch])
             self.checkpoint("sent")
             for queued in batch:
-                if queued.row is not None:
+                if queued.row is not None and queued.event.key not in left:
                     with suppress(asyncio.QueueFull):  # a relay finds the row, and the bus knows its key
                         self.kept.put_nowait(queued.row)
                 self.queue.task_done()
 
-    async def _send_at_last(self, batch: Sequence[Outgoing]) -> None:
-        """Again and again while Redis is away: meanwhile the queue fills, and its bound decides what is dropped."""
+    async def _send_at_last(self, batch: Sequence[Outgoing]) -> set[str | None]:
+        """Again and again while Redis is away: meanwhile the queue fills, and its bound decides what is dropped.
+
+        The keys of what is left to a relay, since by now the bus serves the members of this node alone.
+        """
         left, wait_s = batch, FIRST_RETRY_S
         while True:
             try:
-                return await self.bus.send(left)
+                await self.bus.send(left)
             except Unavailable as away:
                 left = away.unsent if isinstance(away, RedisAway) else left
+                if isinstance(away, RedisAway) and away.is_told_here:
+                    return {event.key for event in left}
                 log.warning("events_wait", count=len(left) + self.queue.qsize(), reason="redis away")
                 await self.clock.sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_RETRY_S)
+            else:
+                return set()
 
     def _with_gap(self, event: Outgoing) -> Outgoing:
         """The first event of a room after one was dropped leaves a number out, so that its members see the gap; so does

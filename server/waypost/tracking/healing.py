@@ -7,8 +7,9 @@ lost withdrawal waits for the next fix.
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -39,12 +40,15 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Healing:
-    """Of one node. ``live``: the rooms with members here, and what they were told."""
+    """Of one node. ``live``: the rooms with members here, and what they were told here; ``logged``: what one was told
+    lately on whatever node, for a room that this one has only just begun to hear.
+    """
 
     database: Database
     clock: Clock
     publisher: Publisher
     live: Callable[[], Sequence[LiveRoom]]
+    logged: Callable[[str], Awaitable[Mapping[str, str] | str | None]]
     seen_at: dict[str, datetime] = field(default_factory=dict)  # rooms that live, and since when we know
     retold: dict[Place, str] = field(default_factory=dict)  # what was told again, and was not heard yet
     healed: int = 0
@@ -69,13 +73,23 @@ class Healing:
             self.retold = {}
             return 0
         async with self.database.transaction(SYSTEM) as conn:
-            behind = self._behind(rooms, await _lately(conn, rooms.values(), now))
-            new = [one for place, one in behind.items() if self.retold.get(place) != one.at][:MOST_AT_ONCE]
-            found = await storage_live.positions(conn, new)
+            lately = await _lately(conn, rooms.values(), now)
+        behind = await self._unlogged(self._behind(rooms, lately))
+        new = [one for place, one in behind.items() if self.retold.get(place) != one.at][:MOST_AT_ONCE]
+        found: Sequence[tuple[Lately, Position]] = ()
+        if new:
+            async with self.database.transaction(SYSTEM) as conn:
+                found = await storage_live.positions(conn, new)
         self.retold = {place: one.at for place, one in behind.items()}
         for one, position in found:
             self._tell(one, position)
         return len(found)
+
+    async def _unlogged(self, behind: Mapping[Place, Lately]) -> dict[Place, Lately]:
+        """Without what the rooms' logs have: it was published, and whoever joined since has read it."""
+        names = list({place.room for place in behind})
+        logs = dict(zip(names, await asyncio.gather(*map(self.logged, names)), strict=True))
+        return {place: one for place, one in behind.items() if (_told(logs[place.room], place) or "") < one.at}
 
     def _behind(self, rooms: Mapping[str, LiveRoom], lately: Sequence[Lately]) -> dict[Place, Lately]:
         """The newest of each that its room has not heard; of several devices in one vehicle that is one."""
@@ -88,7 +102,7 @@ class Healing:
 
     def _is_news(self, one: Lately, place: Place, room: LiveRoom) -> bool:
         """Times of one form compare as text. Where nothing was told yet, the snapshot may have said it."""
-        told = room.newest.get(place.vehicle) if isinstance(room.newest, Mapping) else room.newest
+        told = _told(room.newest, place)
         if told is None:
             return one.received_at > self.seen_at[place.room] - IN_THE_SNAPSHOT
         return one.at > told
@@ -103,6 +117,10 @@ class Healing:
         elif one.trip_id is not None:
             told = wire.TripLocations(one.trip_id, [wire.location_of(seen)])
             self.publisher.publish(trip_room(one.watcher, one.trip_id), "trip:location", told)
+
+
+def _told(newest: Mapping[str, str] | str | None, place: Place) -> str | None:
+    return newest.get(place.vehicle) if isinstance(newest, Mapping) else newest
 
 
 def _place(one: Lately) -> Place:

@@ -1,14 +1,18 @@
 // The official socket.io client, driven by lines of JSON on stdin; what it hears goes to stdout as lines of JSON.
-//   {"do": "connect", "url": "...", "options": {...}}   {"do": "emit", "id": 1, "event": "...", "data": {...}}
+//   {"do": "connect", "url": "...", "codec": "json" or "msgpack", "options": {...}}
+//   {"do": "emit", "id": 1, "event": "...", "data": {...}}
 //   {"do": "disconnect"}
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
+import parser from "socket.io-msgpack-parser";
 
 let socket;
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-function connect({ url, options }) {
-  socket = io(url, { reconnection: false, ...options });
+const CODECS = { json: {}, msgpack: { parser, path: "/socket.io/msgpack/" } };
+
+function connect({ url, codec, options }) {
+  socket = io(url, { reconnection: false, ...CODECS[codec], ...options });
   socket.io.on("open", () => {
     const engine = socket.io.engine;
     say({ said: "open", transport: engine.transport.name });
