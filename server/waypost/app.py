@@ -46,7 +46,7 @@ from waypost.tracking.http_imports import ImportRoutes
 from waypost.tracking.http_quality import QualityRoutes
 from waypost.tracking.http_streets import StreetRoutes
 from waypost.tracking.http_tracks import TrackRoutes
-from waypost.tracking.sight import Sight
+from waypost.tracking.sight import SightWatch
 from waypost.tracking.socket import TrackingEvents
 from waypost.trips import told as trips_told
 from waypost.trips.domain import TripNotFound
@@ -159,7 +159,7 @@ async def _background(services: Services) -> AsyncIterator[None]:
     watch = services.watch.run(services.settings.revocation_poll_s, services.hub.principals, services.hub.cut)
 
     healing = Healing(services.database, services.clock, services.realtime, services.hub.live, services.hub.logged)
-    sight = Sight(services.hub, services.trips, services.clock)
+    sight = SightWatch(services.hub, services.trips, services.clock)
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:

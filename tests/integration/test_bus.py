@@ -230,7 +230,7 @@ async def test_a_repeat_under_the_same_key_is_published_once(here: Node, there: 
     assert [event.body["n"] for event in others] == [7], "a key is a room's own"
 
 
-async def test_a_number_that_was_left_out_is_a_gap_that_no_history_hides(here: Node, there: Node):
+async def test_a_number_that_was_left_out_is_a_gap_that_no_history_hides(here: Node, there: Node, ground: Ground):
     await there.bus.subscribe(ROOM)
     await send(here.bus, 1, 3)
     epoch = (await here.bus.place(ROOM)).epoch
@@ -240,6 +240,7 @@ async def test_a_number_that_was_left_out_is_a_gap_that_no_history_hides(here: N
     assert there.declared() == [Place(epoch, 4)]
     there.assert_nothing_unnoticed()
     assert (await here.bus.missed(ROOM, Place(epoch, 3)))[1] is None
+    assert await ground.at().xlen(keys_of(ROOM)[1]) == 2, "what lies before it is of no more use"
     _, events = await here.bus.missed(ROOM, Place(epoch, 4))
     assert events is not None
     assert [event.seq for event in events] == [5, 6]

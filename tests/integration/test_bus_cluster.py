@@ -114,7 +114,7 @@ async def test_a_primary_that_hands_over_is_left_for_its_successor():
 
         async def follows(each: Node) -> bool:
             await each.bus.place("a room of nobody's")
-            return any(link.connection.port == successor.port for link in each.bus.links.values())
+            return any(link.connection.port == successor.port for link in each.bus.listening.links.values())
 
         for each in (here, there):  # also who publishes nothing
             await until(lambda each=each: follows(each), within_s=8)

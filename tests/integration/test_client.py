@@ -19,6 +19,7 @@ from tests.factories import Org
 from tests.integration.test_http_tracking import location, ping
 from tests.waiting import until
 from waypost.client.client import WaypostClient
+from waypost.client.commands import Ended
 from waypost.client.link import Link, Road
 from waypost.client.membership import Handlers
 from waypost.realtime.service import user_room
@@ -105,6 +106,8 @@ async def test_without_another_token_it_is_cut_told_why_and_stays_away(api: Api,
     short = await token_for(services, org, timedelta(seconds=2))
     client = WaypostClient(Road((api.url,)), always(short), on_cut=cuts.append)
     await asyncio.wait_for(client.run(), 15)
+    with pytest.raises(Ended):
+        await client.send("own:join", {})
     assert [cut and cut["code"] for cut in cuts] == ["token-expired"]
 
 

@@ -16,7 +16,7 @@ from tests.conftest import Api
 from tests.heard import Events
 from waypost.app import event_table
 from waypost.realtime.events import LATEST, Place
-from waypost.realtime.service import fleet_room, trip_room
+from waypost.realtime.service import fleet_room, staff_room, trip_room, user_room
 from waypost.wiring import Services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,8 @@ async def test_an_event_of_a_room_has_its_place_and_one_that_may_stand_for_sever
     for row in event_table(services).told:
         has = messages[row.name].get("properties", {}).keys()
         assert {"epoch", "seq"} <= has if row.counted else not {"epoch", "seq", "from"} & has
-        assert ("from" in has) == (row.name in LATEST)
+        assert ("from" in has) == row.spans
+    assert {row.name for row in event_table(services).told if row.spans} == LATEST | {"own:gap"}
 
 
 async def test_every_code_that_a_command_may_answer_stands_in_its_refusal(api: Api, services: Services):
@@ -114,7 +115,8 @@ async def test_every_code_that_a_command_may_answer_stands_in_its_refusal(api: A
 
 async def test_an_event_that_only_shows_a_gap_is_as_described_too(api: Api, services: Services):
     events, broadcast = Events.of(await document(api)), services.hub.broadcast
-    for room in (trip_room(UUID(int=1), UUID(int=2)), fleet_room(UUID(int=1))):
+    one, two = UUID(int=1), UUID(int=2)
+    for room in (trip_room(one, two), fleet_room(one), staff_room(one), user_room(one, two)):
         for place in (Place("ab", 0), Place("ab", 7)):
             broadcast.declare(room, place)
             event = broadcast.incoming[-1]

@@ -163,3 +163,14 @@ def test_the_settings_of_the_history_reach_the_bus(services: Services, environme
         settings.history_events,
         settings.history_s,
     )
+
+
+async def test_the_rooms_of_ones_own_say_that_their_counter_began_anew(api: Api, org: Org, services: Services):
+    async with listening(api.url, await org.token()) as socket:
+        before = (await socket.call("own:join", {}))["rooms"]
+        await services.redis.flushall()
+        await org.services.trips.create(org.owner, NewTrip())  # whatever: the node looks at its rooms by itself
+        for kind in ("staff", "person"):
+            gap = await socket.next("own:gap", lambda said, kind=kind: said["room"] == kind, within_s=40)
+            assert gap["epoch"] != before[kind]["epoch"]
+            assert gap["from"] == gap["seq"] + 1

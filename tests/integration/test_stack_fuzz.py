@@ -84,11 +84,12 @@ async def over_websocket(there: Served, rng: random.Random, *, packed: bool) -> 
     writer.write(plain)
     sent = 0
     try:
-        while sent < 40 and not reader.at_eof():
+        while sent < 40 and not reader.at_eof() and not writer.transport.is_closing():
             writer.write(frame(rng, message(rng, packed=packed), packed=packed))
             sent += 1
             await _a_moment(reader)
-        writer.write(b"\x88\x80\0\0\0\0")
+        if not writer.transport.is_closing():
+            writer.write(b"\x88\x80\0\0\0\0")
         while await asyncio.wait_for(reader.read(65536), 1):
             pass
     except (ConnectionError, TimeoutError):

@@ -154,8 +154,10 @@ def test_a_bucket_fills_again_with_time():
 
 
 NO_PLACES: list[object] = [None, 7, "x", [], {}, {"epoch": "e"}]
-NO_PLACES += [{"epoch": "e", "seq": seq} for seq in (True, -1, 1e3, 1 << 53, "1")]
-NO_PLACES += [{"epoch": epoch, "seq": 1} for epoch in ("", 3, None, "e" * 65)]
+NO_PLACES += [{"epoch": "e" * 16, "seq": seq} for seq in (True, -1, 1e3, 1 << 53, "1")]
+NO_PLACES += [
+    {"epoch": epoch, "seq": 1} for epoch in ("", 3, None, "e", "e" * 17, "E" * 16, "\ud800" * 16, "e" * 16 + "\n")
+]
 
 
 @pytest.mark.parametrize("value", NO_PLACES)
@@ -164,7 +166,7 @@ def test_a_since_that_makes_no_sense_is_none(value: object):
 
 
 def test_a_since_before_any_event_is_one():
-    assert since_of({"epoch": "e", "seq": 0, "more": 1}) == ("e", 0)
+    assert since_of({"epoch": "e" * 16, "seq": 0, "more": 1}) == ("e" * 16, 0)
 
 
 async def nothing_there(_principal: Principal, _sid: str, _argument: object) -> dict[str, object]:

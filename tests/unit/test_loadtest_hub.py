@@ -145,7 +145,7 @@ def test_what_is_compared_are_the_medians_an_update_where_there_is_a_tick():
 def test_a_table_of_roads_has_a_row_for_each_that_carried_messages():
     figures = {
         "members": 200,
-        "nobody": {"us_per_fix": 400.0},
+        "events_per_s": 10,
         "websocket_json": {"messages": 10, "bytes_per_message": 273, "us_per_message": 5.25},
     }
     _, _, *rows = roads.report(figures).splitlines()

@@ -9,28 +9,21 @@ from dataclasses import dataclass, replace
 from random import SystemRandom
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
 
 import aiohttp
 
+from waypost.client.commands import ANSWER_WITHIN_S, Commands, Line
 from waypost.client.link import Link, Refused, Road, Unreachable
 from waypost.client.membership import AT_ONCE, Ack, Handlers, Joiner, Membership, OwnRooms, nothing
 from waypost.client.newest import NewestOfFleet, NewestOfTrip
 from waypost.client.room import RoomEvent, placed
 from waypost.kernel.clock import Clock, SystemClock
 
-ANSWER_WITHIN_S = 15.0
-RETRY_S = 3.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 8.0  # before connecting again, when nobody answers
 REFUSED_WAIT_S, DENIED_WAIT_S, RENEWED_WAIT_S, CUT_WAIT_S, DRAIN_WAIT_S = 5.0, 60.0, 1.0, 1.0, 5.0
-MAX_WAITING = 1_000
 ENDS_SESSION = frozenset({"token-expired", "token-invalid", "token-missing"})
 CHANCE = SystemRandom()
 Token = Callable[[str | None], Awaitable[str | None]]
-
-
-class TooManyWaiting(Exception):
-    """A thousand commands have no answer yet."""
 
 
 @dataclass(slots=True)
@@ -56,8 +49,7 @@ class WaypostClient:
         on_stale: Callable[[], None] = lambda: None, clock: Clock | None = None,
         jitter: Callable[[], float] = CHANCE.random,
     ) -> None:  # fmt: skip
-        self.online = asyncio.Event()
-        self.link: Link | None = None
+        self._line = Line()
         self._road, self._token = road, token
         self._clock = clock or SystemClock()
         self._jitter = jitter
@@ -68,11 +60,25 @@ class WaypostClient:
         self._own = OwnRooms(lambda event: self._tell(event.name, event.payload), on_stale, self._joiner())
         self._staying: dict[object, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._turn = asyncio.Lock()
         self._turns = 0  # of the addresses
-        self._waiting = 0
+        self._commands = Commands(self._line, self._clock)
         self._visit: Visit | None = None
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def link(self) -> Link | None:
+        """The connection of the moment."""
+        return self._line.link
+
+    @property
+    def online(self) -> asyncio.Event:
+        """Set while there is a connection."""
+        return self._line.online
+
+    @property
+    def ended(self) -> asyncio.Event:
+        """Set once there will be none any more: no token, an error of a handler, or it was left."""
+        return self._line.ended
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self.run())
@@ -126,55 +132,34 @@ class WaypostClient:
         self._stay(self._own)
 
     async def send(self, event: str, data: object) -> Ack:
-        """Send a command until it is answered, over however many connections that takes, one after another.
-
-        So one may arrive twice. A batch of fixes is known by its ``stream`` and ``n``; every other command gets an
-        ``id`` that stays the same each time. ``TooManyWaiting``.
-        """
-        if self._waiting >= MAX_WAITING:
-            raise TooManyWaiting
-        own = data if event == "tracking:ping" or not isinstance(data, Mapping) else {"id": str(uuid4()), **data}
-        self._waiting += 1
-        try:
-            async with self._turn:
-                return await self._send(event, own)
-        finally:
-            self._waiting -= 1
-
-    async def _send(self, event: str, data: object) -> Ack:
-        while True:
-            await self.online.wait()
-            link = self.link
-            try:
-                ack: Ack = await link.call(event, data, ANSWER_WITHIN_S) if link else {"error": {"retry": True}}
-            except Unreachable:
-                if link is not None and not link.lost.is_set():
-                    await self._clock.sleep(RETRY_S)
-                continue
-            error = ack.get("error") or {}
-            if ack.get("ok") or not error.get("retry"):
-                return ack
-            await self._clock.sleep(max(RETRY_S, float(error.get("retryAfter") or 0)))
+        """Send a command until it is answered. ``TooManyWaiting``, ``Ended``."""
+        return await self._commands.send(event, data)
 
     async def run(self) -> None:
         """Be connected for as long as there is a token; what ``async with`` does. Not for two tasks at once."""
+        try:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+                await self._visit_again_and_again(session)
+        finally:
+            self.ended.set()
+
+    async def _visit_again_and_again(self, session: aiohttp.ClientSession) -> None:
         refused: str | None = None
         wait_s = FIRST_WAIT_S
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            while (token := await self._token(refused)) is not None:
-                refused = None
-                try:
-                    visit = await self._connected(session, token)
-                except Unreachable:
-                    await self._clock.sleep(wait_s * (0.5 + self._jitter()))
-                    wait_s = min(wait_s * 2, LONGEST_WAIT_S)
-                    continue
-                except Refused as no:
-                    visit = Visit(token, {"code": no.code, "retry": no.retry, "refused": True})
-                wait_s = FIRST_WAIT_S
-                if visit.farewell is not None and visit.farewell.get("code") in ENDS_SESSION:
-                    refused = token
-                await self._clock.sleep(self._wait_after(visit))
+        while (token := await self._token(refused)) is not None:
+            refused = None
+            try:
+                visit = await self._connected(session, token)
+            except Unreachable:
+                await self._clock.sleep(wait_s * (0.5 + self._jitter()))
+                wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+                continue
+            except Refused as no:
+                visit = Visit(token, {"code": no.code, "retry": no.retry, "refused": True})
+            wait_s = FIRST_WAIT_S
+            if visit.farewell is not None and visit.farewell.get("code") in ENDS_SESSION:
+                refused = token
+            await self._clock.sleep(self._wait_after(visit))
 
     async def _connected(self, session: aiohttp.ClientSession, token: str) -> Visit:
         """A connection from its beginning to its end. ``Refused``, ``Unreachable``."""
@@ -182,12 +167,10 @@ class WaypostClient:
         link = Link(self._road.urls[self._turns % len(self._road.urls)], self._road, session, self._hear)
         self._turns += 1
         await link.open(token)
-        self.link = link
         try:
             await self._stay_until_lost(link)
         finally:
-            self.online.clear()
-            self.link = self._tasks = None
+            self._leave()
             await link.close()
         if link.failure is not None:
             raise link.failure
@@ -197,17 +180,21 @@ class WaypostClient:
 
     async def _stay_until_lost(self, link: Link) -> None:
         async with asyncio.TaskGroup() as self._tasks:
-            self._begin()
+            self._line.link = link
+            self.online.set()
+            for membership in self._members.values():
+                self._stay(membership)
+            if self._handlers:
+                self._stay(self._own)
             await link.lost.wait()
-            for task in list(self._staying.values()):
-                task.cancel()
+            self._leave()
 
-    def _begin(self) -> None:
-        self.online.set()
-        for membership in self._members.values():
-            self._stay(membership)
-        if self._handlers:
-            self._stay(self._own)
+    def _leave(self) -> None:
+        """From now on there is no connection: nothing new begins on it."""
+        self.online.clear()
+        self._line.link = self._tasks = None
+        for task in list(self._staying.values()):
+            task.cancel()
 
     def _wait_after(self, visit: Visit) -> float:
         if visit.moves:

@@ -82,6 +82,9 @@ class Link:
             if isinstance(said, Mapping):
                 raise Refused(said) from error
             raise Unreachable(str(self._refusal or error)) from error
+        except BaseException:
+            await self.close()
+            raise
 
     async def call(self, event: str, data: object, within_s: float) -> Mapping[str, Any]:
         """The ack. ``Unreachable`` when there is none: after ``within_s``, or as soon as the connection is lost."""
@@ -112,7 +115,7 @@ class Link:
                 await self._client.disconnect()
 
     def _heard(self, event: str, *arguments: object) -> None:
-        if self.failure is not None:
+        if self.lost.is_set():
             return
         try:
             self._hear(event, arguments[0] if arguments else None)

@@ -64,7 +64,7 @@ class Heard(Protocol):
     @property
     def counted(self) -> bool: ...
     @property
-    def is_latest(self) -> bool: ...
+    def spans(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class _Draft:
         properties, required = self._members(row.body)
         if not row.counted:
             return _object(properties, required)
-        span = {"from": FROM} if row.is_latest else {}
+        span = {"from": FROM} if row.spans else {}
         return _object({**properties, **PLACE, **span}, [*required, *PLACE])
 
     def _members(self, kind: Any) -> tuple[dict[str, Any], list[str]]:

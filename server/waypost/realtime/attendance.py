@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
@@ -19,8 +20,15 @@ from waypost.realtime.recovery import MOST_MISSED, Entered
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import staff_room, user_room
 
+T = TypeVar("T")
 MAX_ROOMS = 128
 GRACE_S = 2.0  # people come back
+AT_ONCE = 200
+
+
+def slices(of: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Pieces that may be done in one go, with a breath for everybody else between them."""
+    return (of[begin : begin + AT_ONCE] for begin in range(0, len(of), AT_ONCE))
 
 
 OWN = ("person", "staff")
@@ -141,7 +149,9 @@ class Attendance:
             self.someone_left.clear()
             rooms, self.emptied = self.emptied, set()
             await self.clock.sleep(GRACE_S)
-            empty = [room for room in rooms if not self.index.is_live(room) and not self.entering[room]]
-            for room in empty:
-                self.forget(room)
-            await self.bus.unsubscribe(empty)
+            for some in slices(list(rooms)):
+                empty = [room for room in some if not self.index.is_live(room) and not self.entering[room]]
+                for room in empty:
+                    self.forget(room)
+                await self.bus.unsubscribe(empty)
+                await asyncio.sleep(0)

@@ -65,8 +65,7 @@ class Broadcast:
 
         What tells them begins beyond its own number, so that nobody who stands before that takes it for the next.
         """
-        if (said := _empty(room)) is not None:
-            self.deliver(Event(outgoing(room, *said), place, first=place.seq + 1))
+        self.deliver(Event(outgoing(room, *_empty(room)), place, first=place.seq + 1))
 
     def forget(self, room: str) -> None:
         """Nobody is in the room any more."""
@@ -149,9 +148,11 @@ class Broadcast:
             self.declare(room, place)
 
 
-def _empty(room: str) -> tuple[str, dict[str, object]] | None:
-    """An event that says nothing but where the room stands; None for a room that nobody counts."""
-    if room.endswith(":fleet"):
+def _empty(room: str) -> tuple[str, dict[str, object]]:
+    """An event that says nothing but where the room stands."""
+    _, _, kind, *what = room.split(":")
+    if kind == "fleet":
         return "fleet:positions", {"positions": []}
-    kind, _, trip_id = room.rpartition(":")
-    return ("trip:location", {"tripId": trip_id, "locations": []}) if kind.endswith(":trip") else None
+    if kind == "trip":
+        return "trip:location", {"tripId": what[0], "locations": []}
+    return "own:gap", {"room": "staff" if kind == "staff" else "person"}

@@ -8,11 +8,9 @@ while, so that whoever did not hear it can read it. An emptied Redis, or one tha
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from redis.asyncio import Redis
@@ -21,24 +19,22 @@ from waypost.platform.redis import BusRedis
 from waypost.platform.telemetry import log
 from waypost.realtime.alone import Alone
 from waypost.realtime.events import Event, Outgoing, Place
-from waypost.realtime.link import AWAY, Link
+from waypost.realtime.listening import Listening
 from waypost.realtime.live import LiveRoom, LiveRooms
 from waypost.realtime.questions import Questions
 from waypost.realtime.record import ANSWER_TIMEOUT_S, Record, RedisAway
-from waypost.realtime.scripts import PARTITIONS, Lives, Unreadable, partition_of, unpacked
-from waypost.realtime.shards import Shard, Shards
+from waypost.realtime.scripts import Lives
+from waypost.realtime.shards import Shards
 
 __all__ = ["RedisAway", "RedisBus"]
 
 # How long a room's counter outlives its last event; after that a room begins a new epoch, and its members join anew.
 COUNTER_LIFE_S: Final = 7 * 24 * 3600
 KEY_LIFE_S: Final = 10 * 60  # a repeat under the same key is known for so long
-RECONNECT_S: Final = (0.2, 1.0)  # the first wait and the longest; each is a random part of it
 AUDIT_EVERY_S: Final = 20.0
 CATCH_UP_AGAIN_S: Final = 0.5
 FETCH_EVENTS: Final = 1000  # in one answer
 MISSED_EVENTS: Final = 500
-_CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing
 
 
 def _nobody(*_: object) -> None:
@@ -65,7 +61,7 @@ class RedisBus:
     questions: Questions = field(init=False)
     live: LiveRooms = field(init=False)
     alone: Alone = field(init=False)
-    links: dict[int, Link] = field(default_factory=dict)  # by partition
+    listening: Listening = field(init=False)
 
     def __post_init__(self) -> None:
         self.shards = Shards(self.redis if isinstance(self.redis, BusRedis) else BusRedis((self.redis,)))
@@ -73,6 +69,7 @@ class RedisBus:
         self.questions = Questions(self.record)
         self.live = LiveRooms(self.deliver, self.declare)
         self.alone = Alone(self.live)
+        self.listening = Listening(self.shards, self.record, self.live, self.alone)
 
     async def send(self, events: Sequence[Outgoing]) -> None:
         """Number the events, keep and publish them; members here have them at once, as far as nothing is before them.
@@ -146,9 +143,7 @@ class RedisBus:
         live = self.live.rooms.get(room)
         if live is None:
             live = self.live.rooms[room] = LiveRoom(room)
-            link = self.links.get(partition_of(room))
-            if link is not None:
-                link.want(room)
+            self.listening.want(room)
         if self.alone.has(room):
             return
         try:
@@ -160,75 +155,19 @@ class RedisBus:
     async def unsubscribe(self, rooms: Iterable[str]) -> None:
         """Hear these rooms no more."""
         for room in rooms:
-            link = self.links.get(partition_of(room))
-            if self.live.rooms.pop(room, None) is not None and link is not None:
-                link.drop(room)
+            if self.live.rooms.pop(room, None) is not None:
+                self.listening.drop(room)
 
     async def run(self) -> None:
         """Listen for ever; after a break subscribe anew to all rooms, and fetch what they missed."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
+            tasks.create_task(self.listening.run())
             tasks.create_task(self._catch_up())
             tasks.create_task(self._audit())
 
     async def close(self) -> None:
         """Close what it opened itself; what it was given is its owner's."""
         await self.shards.close()
-
-    async def _listen(self) -> None:
-        """A link to each server that has a partition; all anew when it is known that one has others."""
-        while True:
-            with suppress(*AWAY):
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    await self.shards.ready()
-            self.shards.changed.clear()
-            async with asyncio.TaskGroup() as tasks:
-                links = [tasks.create_task(self._keep_link(*each)) for each in self.shards.all().items()]
-                if links:
-                    await self.shards.changed.wait()
-                else:
-                    self.alone.lost(range(PARTITIONS))
-                for link in links:
-                    link.cancel()
-            await _jitter(RECONNECT_S[0 if links else 1])
-
-    async def _keep_link(self, shard: Shard, partitions: Sequence[int]) -> None:
-        loop, wait_s = asyncio.get_running_loop(), RECONNECT_S[0]
-        while True:
-            began = loop.time()
-            try:
-                await self._linked(shard, partitions)
-            except AWAY as error:
-                if wait_s == RECONNECT_S[0]:
-                    log.warning("bus_interrupted", reason=type(error).__name__)
-            except Exception:  # noqa: BLE001 - whatever breaks a connection, there is another one
-                log.exception("bus_link_failed")
-            (self.alone.found if await shard.is_there() else self.alone.lost)(partitions)
-            stood = loop.time() - began > 2 * ANSWER_TIMEOUT_S
-            wait_s = RECONNECT_S[0] if stood else min(wait_s * 2, RECONNECT_S[1])
-            await _jitter(wait_s)
-            await self.record.look_around()
-
-    async def _linked(self, shard: Shard, partitions: Sequence[int]) -> None:
-        opened = partial(self.alone.found, partitions)
-        link = Link(shard.connection(), partitions[0], self._hear, self.live.confirm, shard.publish, opened)
-        self.links |= dict.fromkeys(partitions, link)
-        try:
-            for room in self.live.rooms:
-                if self.links.get(partition_of(room)) is link:
-                    link.want(room)
-            await link.run()
-        finally:
-            for partition in partitions:
-                self.links.pop(partition, None)
-            for room in link.rooms.values():
-                self.live.interrupt(room)
-
-    def _hear(self, room: str, data: bytes) -> None:
-        try:
-            self.live.hear(unpacked(room, data))
-        except Unreadable as error:
-            log.warning("bus_message_unreadable", room_size=len(room), reason=str(error))
 
     async def _catch_up(self) -> None:
         """Whoever is behind gets what the log still has; then what has waited behind it."""
@@ -289,7 +228,3 @@ def _outlived(event: str) -> Iterator[None]:
         pass
     except Exception:  # noqa: BLE001 - one odd answer must not silence the node
         log.exception(event)
-
-
-async def _jitter(longest_s: float) -> None:
-    await asyncio.sleep(_CHANCE.uniform(0, longest_s))

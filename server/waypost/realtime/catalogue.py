@@ -77,6 +77,11 @@ class Told:
         """Only the newest counts: who is behind gets several as one, which says `from`."""
         return self.name in LATEST
 
+    @property
+    def spans(self) -> bool:
+        """May one say `from`, the first number that it stands for?"""
+        return self.is_latest or self.name == "own:gap"
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:

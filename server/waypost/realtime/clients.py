@@ -10,7 +10,7 @@ from aiohttp import web
 
 from waypost.platform.telemetry import log
 from waypost.realtime import packets
-from waypost.realtime.connection import POLICY, Connection
+from waypost.realtime.connection import GOING_AWAY, POLICY, Connection
 from waypost.realtime.lanes import Lane, Workers
 from waypost.realtime.letters import Letter
 from waypost.realtime.members import Members
@@ -19,12 +19,13 @@ from waypost.realtime.port import Port, Refused
 from waypost.realtime.traffic import Traffic
 
 CLOSE_WITHIN_S = 5.0
+MAX_AUTH_BYTES = 64 * 1024
 
 
 class Client:
     """What a connection is to Socket.IO: the namespaces that it has joined, each under a sid of its own."""
 
-    __slots__ = ("attachments", "deadline", "lane", "partial", "request", "sids", "waiting")
+    __slots__ = ("attachments", "deadline", "join_by", "lane", "partial", "request", "sids", "waiting")
 
     def __init__(self, request: web.Request) -> None:
         self.request: web.Request | None = request
@@ -34,6 +35,7 @@ class Client:
         self.partial: Packet | None = None
         self.attachments: list[bytes] = []
         self.deadline: asyncio.TimerHandle | None = None
+        self.join_by: float | None = None  # on the loop's clock
 
 
 class Clients:
@@ -95,6 +97,14 @@ class Clients:
             letters.append(packets.write(packets.DISCONNECT, namespace, packed=connection.packed))
         return letters
 
+    def finish(self, connection: Connection) -> None:
+        """End it behind everything that it has asked; what it asks from now on is not heard."""
+        client: Client = connection.listener_state
+        self.workers.put(client.lane, partial(self._hang_up, connection))
+
+    async def _hang_up(self, connection: Connection) -> None:
+        connection.shut("going away", code=GOING_AWAY)
+
     async def close(self) -> None:
         """Wait for the handlers."""
         await self.workers.close(CLOSE_WITHIN_S)
@@ -118,7 +128,7 @@ class Clients:
 
     def _handle(self, connection: Connection, client: Client, packet: Packet, size: int) -> None:
         if packet.kind == packets.CONNECT:
-            self._connect(connection, client, packet)
+            self._connect(connection, client, packet, size)
             return
         sid = client.sids.get(packet.namespace)
         if sid is None:
@@ -127,7 +137,7 @@ class Clients:
             del client.sids[packet.namespace]
             self._leave(client, sid)
             if not client.sids:
-                self._await_connect(connection)
+                self._await_connect(connection, anew=True)
         elif packet.kind in {packets.EVENT, packets.BINARY_EVENT}:
             self._event(connection, sid, packet, size)
         # An ack: nothing of ours asks for one.
@@ -165,10 +175,12 @@ class Clients:
 
     # Coming and going.
 
-    def _connect(self, connection: Connection, client: Client, packet: Packet) -> None:
+    def _connect(self, connection: Connection, client: Client, packet: Packet, size: int) -> None:
         namespace = packet.namespace
         if namespace in client.sids or client.request is None:
             raise Malformed("connected already")
+        if size > MAX_AUTH_BYTES or len(client.lane) >= self.traffic.options.waiting_events:
+            raise Malformed("more than one needs to sign in")
         if namespace not in self.namespaces:
             self._refuse(connection, namespace, {"message": "Invalid namespace"})
             return
@@ -187,19 +199,20 @@ class Clients:
             return  # it has closed already
         connection.cork()
         refusal = await _refusal(self.port.connected(sid, client.request, packet.data))
-        if refusal is None:
+        if client.sids.get(packet.namespace) != sid:  # it has left again, or closed
+            connection.uncork()
+        elif refusal is None:
             if len(client.sids) == len(self.namespaces):
                 client.request = None  # kept by ten thousand idle connections it would cost more than they
             told: dict[str, object] = {"sid": sid}
             connection.uncork(packets.write(packets.CONNECT, packet.namespace, told, packed=connection.packed))
-            return
-        if client.sids.pop(packet.namespace, None) is None:
-            return  # it has closed meanwhile
-        self._leave(client, sid)
-        if not client.sids:
-            connection.queue.clear()
-            self._await_connect(connection)
-        connection.uncork(packets.write(packets.CONNECT_ERROR, packet.namespace, refusal, packed=connection.packed))
+        else:
+            del client.sids[packet.namespace]
+            self._leave(client, sid)
+            if not client.sids:
+                connection.queue.clear()
+                self._await_connect(connection)
+            connection.uncork(packets.write(packets.CONNECT_ERROR, packet.namespace, refusal, packed=connection.packed))
 
     def _leave(self, client: Client, sid: str) -> None:
         self.members.leave(sid)
@@ -208,11 +221,13 @@ class Clients:
     def _refuse(self, connection: Connection, namespace: str, said: dict[str, object]) -> None:
         connection.put(packets.write(packets.CONNECT_ERROR, namespace, said, packed=connection.packed))
 
-    def _await_connect(self, connection: Connection) -> None:
+    def _await_connect(self, connection: Connection, *, anew: bool = False) -> None:
+        """Its time runs from the beginning, whatever was refused meanwhile, and anew when it has left."""
         if not connection.closed:
             client: Client = connection.listener_state
-            wait_s = self.traffic.options.connect_timeout_s
-            client.deadline = self.traffic.loop.call_later(wait_s, self._give_up, connection)
+            if anew or client.join_by is None:
+                client.join_by = self.traffic.loop.time() + self.traffic.options.connect_timeout_s
+            client.deadline = self.traffic.loop.call_at(client.join_by, self._give_up, connection)
 
     def _stop_waiting(self, client: Client) -> None:
         if client.deadline is not None:

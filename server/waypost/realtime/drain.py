@@ -20,6 +20,7 @@ RETURNS_PER_S = 500  # so many clients come back to the other nodes, or fewer
 GROUPS = 16
 SLACK_S = 0.5  # for who leaves at the very time
 AT_ONCE = 100
+ANSWERS_S, LOOK_S = 5.0, 0.05  # what was asked before is answered first
 
 
 class ServerDrain(msgspec.Struct, rename="camel"):
@@ -61,6 +62,9 @@ class Drain:
         for group, after_s in zip(groups, times_s, strict=True):
             await self.clock.sleep(max(0.0, began + after_s + SLACK_S - self.clock.monotonic()))
             await self._hang_up(group)
+        last = self.clock.monotonic() + ANSWERS_S
+        while self.hub.door.connections and self.clock.monotonic() < last:
+            await self.clock.sleep(LOOK_S)
 
     async def _hang_up(self, group: list[str]) -> None:
         for begin in range(0, len(group), AT_ONCE):

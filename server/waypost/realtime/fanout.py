@@ -315,9 +315,11 @@ class Stack:
             connection.shut(code or "disconnected", last=last)
 
     def hang_up(self, sid: str) -> None:
-        """End the member's transport and say nothing: the official clients then connect again by themselves."""
+        """End the member's transport once what it has asked is answered, and say nothing: the official clients then
+        connect again by themselves.
+        """
         if (found := self.members.find(sid)) is not None:
-            found[1].shut("going away", code=GOING_AWAY)
+            self.clients.finish(found[1])
 
     def is_open(self, sid: str) -> bool:
         """Is it still here?"""
@@ -345,14 +347,20 @@ class Stack:
                 log.exception("sweep_failed")
 
     async def close(self) -> None:
-        """Hang up on everybody and wait for the handlers and the sockets; may be repeated."""
+        """Hang up on everybody, wait for the handlers, so that what was asked is answered, and for the sockets; may be
+        repeated.
+        """
         self.refuse_new()
-        for server in self.servers:
-            for connection in list(server.eio.sockets.values()):
-                connection.shut("going away", code=GOING_AWAY)
-        self.traffic.stop()
+        for connection in self._connections():
+            self.clients.finish(connection)
         await self.clients.close()
+        for connection in self._connections():
+            connection.shut("going away", code=GOING_AWAY)
+        self.traffic.stop()
         await self.traffic.all_gone()
+
+    def _connections(self) -> list[Connection]:
+        return [connection for server in self.servers for connection in server.eio.sockets.values()]
 
     def _framed(self, events: Sequence[Event], *, packed: bool) -> bytes:
         self.traffic.counts.framed += len(events)

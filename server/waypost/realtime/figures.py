@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from operator import attrgetter
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
+from waypost.realtime.fanout import Counts
 from waypost.realtime.hub import Hub
+
+FRESH_S = 0.25
 
 
 class Figure(NamedTuple):
@@ -32,11 +36,26 @@ COUNTS: Final = (
 )
 
 
+@dataclass(slots=True)
+class Snapshot:
+    """The stack's counts, taken once for all figures that are read at one time: it looks at every connection."""
+
+    hub: Hub
+    counts: Counts = field(default_factory=Counts)
+    taken_at: float = -1.0
+
+    def read(self, name: str) -> float:
+        now = self.hub.clock.monotonic()
+        if not 0 <= now - self.taken_at < FRESH_S:
+            self.counts, self.taken_at = self.hub.stack.counts, now
+        return float(getattr(self.counts, name))
+
+
 def figures(hub: Hub) -> Iterator[Figure]:
     """Every figure of a node."""
-    for name, words, field in COUNTS:
-        of = attrgetter(field)
-        yield Figure(name, words, lambda of=of: of(hub.stack.counts))  # type: ignore[misc]  # bound for each
+    snapshot = Snapshot(hub)
+    for name, words, of in COUNTS:
+        yield Figure(name, words, partial(snapshot.read, of))
     yield Figure("waypost_rooms", "Rooms with a member here.", lambda: len(hub.index.members))
     yield Figure(
         "waypost_fan_out_waiting", "Events that wait to be written to their rooms.", lambda: len(hub.broadcast.incoming)

@@ -82,11 +82,13 @@ class Outlet(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         self.corks += 1
         self.pause()
 
-    def uncork(self, first: Letter) -> None:
+    def uncork(self, first: Letter | None = None) -> None:
         """Send ``first``, and a moment later what has waited: a client may listen only once it has read the answer."""
         if self.closed:
             return
-        if self.line is None:
+        if first is None:
+            self._uncorked()
+        elif self.line is None:
             self.queue.put_first(first)
             self._uncorked()
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +53,7 @@ class Watched:
     trip_id: UUID
     partition: int
     people: dict[str, UUID] = field(default_factory=dict)  # by connection: a person may have several
+    tabs: Counter[UUID] = field(default_factory=Counter)  # how many each has
     held: set[UUID] = field(default_factory=set)  # what Redis may have of us
     hold_at: float = 0.0
     read_at: float = 0.0
@@ -89,6 +90,8 @@ class Presence:
         found = self.rooms.get(room)
         if found is None:
             found = self.rooms[room] = Watched(UUID(trip[1]), UUID(trip[2]), partition_of(room))
+        if sid not in found.people:
+            found.tabs[user_id] += 1
         found.people[sid] = user_id
         found.entered.add(sid)
         if user_id not in found.held:
@@ -101,8 +104,11 @@ class Presence:
             return
         found.entered.discard(sid)
         user_id = found.people.pop(sid, None)
-        if user_id is not None and user_id not in found.people.values():
-            found.hold_at = 0.0
+        if user_id is not None:
+            found.tabs[user_id] -= 1
+            if not found.tabs[user_id]:
+                del found.tabs[user_id]
+                found.hold_at = 0.0
 
     async def watchers(self, room: str) -> list[UUID]:
         """The people who watch a room on any node, each once. ``RedisAway``."""
@@ -146,7 +152,7 @@ class Presence:
         holds = []
         for room in rooms:
             found = self.rooms[room]
-            here = set(found.people.values())
+            here = set(found.tabs)
             holds.append(Hold(room, here, found.held - here))
             found.held |= here
         now = self.clock.monotonic()
@@ -154,7 +160,7 @@ class Presence:
         for room, wanted, _ in holds:
             found = self.rooms[room]
             found.held = set(wanted)
-            if found.held == set(found.people.values()):  # else somebody came or went meanwhile
+            if found.held == set(found.tabs):  # else somebody came or went meanwhile
                 found.hold_at = now + self.paces.renew_s
                 if not found.people:
                     del self.rooms[room]

@@ -116,11 +116,12 @@ class Record:
         return errors
 
     async def _groups(self, items: Sequence[T], rooms: Sequence[str]) -> list[tuple[Shard, list[T]]]:
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await self.shards.ready()
-        except AWAY as error:
-            raise RedisAway from error
+        if not self.shards.owners:
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await self.shards.ready()
+            except AWAY as error:
+                raise RedisAway from error
         return list(self.shards.groups(items, rooms))
 
     async def _may_try_again(self, errors: Sequence[Exception]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ from waypost.realtime.events import Event, Place
 from waypost.realtime.wire import Missed
 
 MOST_MISSED = 500  # more than these, and a snapshot is cheaper for both
-LONGEST_EPOCH, LARGEST_SEQ = 64, 1 << 53
+LARGEST_SEQ = 1 << 53
+_EPOCH = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def since_of(value: object) -> Place | None:
     if not isinstance(value, Mapping):
         return None
     epoch, seq = value.get("epoch"), value.get("seq")
-    if not isinstance(epoch, str) or not 0 < len(epoch) <= LONGEST_EPOCH:
+    if not isinstance(epoch, str) or not _EPOCH.fullmatch(epoch):
         return None
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < LARGEST_SEQ:
         return None

@@ -47,6 +47,11 @@ def trip_of(room: str) -> UUID | None:
     return UUID(trip_id) if trip_id else None
 
 
+def org_of(room: str) -> UUID:
+    """Whose room it is."""
+    return UUID(room.split(":", 2)[1])
+
+
 def fleet_room(org_id: UUID) -> str:
     """The room of an organisation's whole fleet."""
     return f"org:{org_id}:fleet"

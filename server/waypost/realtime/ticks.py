@@ -5,6 +5,7 @@ Positions that wait become the newest of each vehicle; every other event stays i
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from waypost.realtime.conflate import can_join, joined
@@ -28,33 +29,46 @@ class Tick:
 
 @dataclass(slots=True)
 class Ticks:
-    """Of one node."""
+    """Of one node. ``ends``: per length of tick when rooms' ticks end, in that order, since one is begun after another;
+    an entry that is no room's any more is passed over.
+    """
 
     rooms: dict[str, Tick] = field(default_factory=dict)
+    ends: dict[float, deque[tuple[float, str]]] = field(default_factory=dict)
 
     def take(self, event: Event, tick_s: float, now: float) -> list[Event]:
         """What of the event's room leaves now: nothing, while it waits."""
         tick = self.rooms.get(event.room)
         if tick is None:
             if tick_s > 0:
-                self.rooms[event.room] = Tick(tick_s, now + tick_s)
+                self.rooms[event.room] = tick = Tick(tick_s, 0.0)
+                self._begin(event.room, tick, now)
             return [event]
         tick.held.append(event)
         if len(tick.held) < MOST_HELD and now < tick.until:
             return []
-        tick.until = now + tick.tick_s
+        self._begin(event.room, tick, now)
         return tick.take_held()
 
     def due(self, now: float) -> list[tuple[str, list[Event]]]:
         """What leaves because its tick has ended; rooms where nothing waited are idle again."""
         found = []
-        for room, tick in [(room, tick) for room, tick in self.rooms.items() if tick.until <= now]:
-            if tick.held:
-                tick.until = now + tick.tick_s
-                found.append((room, tick.take_held()))
-            else:
-                del self.rooms[room]
+        for ends in self.ends.values():
+            while ends and ends[0][0] <= now:
+                until, room = ends.popleft()
+                tick = self.rooms.get(room)
+                if tick is None or tick.until != until:
+                    continue
+                if tick.held:
+                    self._begin(room, tick, now)
+                    found.append((room, tick.take_held()))
+                else:
+                    del self.rooms[room]
         return found
+
+    def _begin(self, room: str, tick: Tick, now: float) -> None:
+        tick.until = now + tick.tick_s
+        self.ends.setdefault(tick.tick_s, deque()).append((tick.until, room))
 
     def forget(self, room: str) -> None:
         """Nobody is in the room any more."""
@@ -62,8 +76,8 @@ class Ticks:
 
     @property
     def next_at(self) -> float | None:
-        """When ``due`` has something to say next."""
-        return min((tick.until for tick in self.rooms.values()), default=None)
+        """When ``due`` may have something to say next."""
+        return min((ends[0][0] for ends in self.ends.values() if ends), default=None)
 
 
 def conflated(events: list[Event]) -> list[Event]:

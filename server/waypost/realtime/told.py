@@ -7,16 +7,22 @@ from typing import Final
 from waypost.realtime.catalogue import Hearers, Told
 from waypost.realtime.door import AuthExpiring
 from waypost.realtime.drain import ServerDrain
-from waypost.realtime.wire import TripWatchers, Trouble
+from waypost.realtime.wire import OwnGap, TripWatchers, Trouble
 
 TOLD: Final = (
     Told(
         "trip:watchers",
         TripWatchers,
         (Hearers.TRIP_STAFF,),
-        "Who watches the trip now, of your own organisation, on whatever server: after a join, and when it has changed. "
-        "At most once a second.",
+        "Who watches the trip now, of your own organisation, on whatever server: after a join, and when it has "
+        "changed. At most once a second.",
         counted=False,
+    ),
+    Told(
+        "own:gap",
+        OwnGap,
+        (Hearers.STAFF, Hearers.PERSON),
+        "Something was missed in a room of your own, or its counter began anew: send `own:join` with `since`.",
     ),
     Told(
         "auth:expiring",

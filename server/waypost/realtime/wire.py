@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -31,6 +31,12 @@ class TripWatchers(msgspec.Struct, rename="camel"):
 
     trip_id: UUID
     watchers: list[Watcher]
+
+
+class OwnGap(msgspec.Struct):
+    """`own:gap`: something was missed of a room that the connection is in from the beginning; `own:join` says what."""
+
+    room: Literal["person", "staff"]
 
 
 class Trouble(msgspec.Struct):

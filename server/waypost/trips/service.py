@@ -24,6 +24,7 @@ from waypost.trips.domain import (
     Filter,
     Move,
     Past,
+    Sight,
     Status,
     Trip,
     TripEvent,
@@ -61,16 +62,10 @@ class Trips:
         async with self.database.transaction(principal.org_id) as conn:
             return await visible(conn, principal, trip_id)
 
-    async def out_of_sight(self, watching: Collection[tuple[Principal, UUID]]) -> set[tuple[Principal, UUID]]:
-        """Those who watch a trip that they may not see any more."""
-        pairs = {(principal.org_id, trip_id) for principal, trip_id in watching}
+    async def sights(self, watched: Collection[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Sight]:
+        """Of pairs (organisation that watches, trip) what decides who of it may; absent: nobody."""
         async with self.database.transaction(SYSTEM) as conn:
-            found = await storage.seen_by(conn, pairs)
-        return {
-            (principal, trip_id)
-            for principal, trip_id in watching
-            if (sight := found.get((principal.org_id, trip_id))) is None or not domain.may_see(principal, sight)
-        }
+            return await storage.seen_by(conn, watched)
 
     async def list(self, principal: Principal, wanted: Filter, limit: int, cursor: str | None) -> Page[Trip]:
         """Newest first. Drivers and devices get their own whatever they ask for."""
