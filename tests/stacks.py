@@ -6,15 +6,23 @@ import asyncio
 import base64
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgpack
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.waiting import until
 from waypost.realtime.events import Event, Place, outgoing
@@ -83,13 +91,15 @@ class Served:
 
 
 @asynccontextmanager
-async def served(options: Options | None = None, namespaces: tuple[str, ...] = ("/",)) -> AsyncIterator[Served]:
+async def served(options: Options | None = None, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Served]:
     """Ends with nothing left: no connection, no task of the stack's."""
     desk = Desk()
-    desk.stack = stack = Stack(desk, options or Options(abort_after_s=0.3), namespaces)
+    desk.stack = stack = Stack(desk, options or Options(abort_after_s=0.3))
     app = web.Application()
     stack.attach(app)
-    async with TestServer(app, access_log=None) as server, aiohttp.ClientSession() as session:
+    server = TestServer(app)
+    await server.start_server(ssl=ssl_context, access_log=None)
+    async with server, aiohttp.ClientSession() as session:
         running = asyncio.create_task(stack.run())
         try:
             yield Served(stack, desk, server, session)
@@ -290,3 +300,52 @@ async def raw(served: Served, *, join: bool = True) -> AsyncIterator[Raw]:
             sid = answer.decode("latin-1").rpartition('"sid":"')[2].partition('"')[0]
             await until(lambda: served.stack.members.main[sid].direct)  # what follows the answer has a moment to wait
         yield client
+
+
+def numbers(events: list[Any]) -> list[int]:
+    """The events' ``seq``."""
+    return [body["seq"] for _name, body in events]
+
+
+def few_bytes(**more: Any) -> Options:
+    """Small bounds, so that a test reaches them; the kernel's own buffers are beyond them."""
+    return Options(**{"high_water_bytes": 8192, "backlog_bytes": 200_000, "abort_after_s": 0.3} | more)
+
+
+def shrink(there: Served, sid: str) -> None:
+    """Give the server's side of the socket as little of the kernel's memory as it takes."""
+    line = there.stack.members.main[sid].line
+    assert line is not None
+    assert line.transport is not None
+    line.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+async def asked(there: Served, **headers: str) -> tuple[int, Any, Any]:
+    """What a first request with these headers is answered: status, text and headers."""
+    async with there.session.get(there.url("polling"), headers=headers) as response:
+        return response.status, await response.text(), response.headers
+
+
+def certified(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The two sides of a TLS connection to 127.0.0.1, under a certificate of today."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(private)
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return server, ssl.create_default_context(cafile=str(folder / "certificate.pem"))

@@ -177,22 +177,23 @@ async def test_a_connection_that_answers_but_hears_nothing_is_found_too(valkey: 
     """The server has dropped what it was subscribed to, and it took that for its own wish."""
     async with node(valkey.url()) as here, node(valkey.url()) as there:
         await there.bus.subscribe(ROOM)
+        await there.bus.subscribe("one that stays")  # without any it would not even answer as subscribers do
         await here.bus.send([numbered(1)])
         await there.heard(1)
-        link = there.bus.links[0]
+        link = there.bus.listening.links[0]
         dropped = [link.probe, channel_of(ROOM)]
         link.leaving.update(channel.encode() for channel in dropped)
         for channel in dropped:
             await link.connection.send_command("SUNSUBSCRIBE", channel)
         await here.bus.send([numbered(n) for n in range(2, 100)])
         assert await there.heard(99, within_s=BACK_S + GRACE_S) == list(range(1, 100))
-        assert there.bus.links[0] is not link
+        assert there.bus.listening.links[0] is not link
 
 
 async def test_a_subscription_that_the_server_takes_away_is_made_anew_at_once(valkey: Valkey):
     async with node(valkey.url()) as here, node(valkey.url()) as there:
         await there.bus.subscribe(ROOM)
-        await there.bus.links[0].connection.send_command("SUNSUBSCRIBE", channel_of(ROOM))
+        await there.bus.listening.links[0].connection.send_command("SUNSUBSCRIBE", channel_of(ROOM))
         await here.bus.send([numbered(1)])
         assert await there.heard(1, within_s=2) == [1]
 
@@ -302,3 +303,17 @@ async def test_rooms_asked_for_while_redis_is_away_are_heard_once_it_is_back(val
             await there.bus.subscribe(ROOM)
         await send_at_last(here.bus, [numbered(1)])
         assert await there.heard(1) == [1]
+
+
+async def test_a_crowd_that_asks_while_the_server_is_silent_is_refused_in_time(valkey: Valkey):
+    async with link_to(valkey) as (link, far), idle_node(far) as asked:
+        start = await asked.bus.place(ROOM)
+        link.half_open()
+        async with asyncio.timeout(4 + GRACE_S):
+            answers = await asyncio.gather(
+                *(asked.bus.missed(f"room {n}", start) for n in range(1000)), return_exceptions=True
+            )
+        assert {type(answer) for answer in answers} == {RedisAway}
+        link.heal()
+        link.cut()
+        assert await asked.bus.missed(ROOM, start) == (start, [])

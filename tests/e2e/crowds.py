@@ -124,18 +124,18 @@ class Journalling(WaypostClient):
         super().__init__(road, token, on_cut=lambda why: self.journal.cuts.append((why or {}).get("code")))
         self.journal = Journal(name)
         self.state: dict[str, dict[str, Any]] = {"trips": {}, "fleet": {}, "versions": {}}
-        self._links: list[object] = []
+        self._visits: list[object] = []
         self.join_fleet(self._of_fleet())
         for truck in load.trucks:
             self.join_trip(truck.trip_id, self._of_trip(truck.trip_id))
 
     def _hear(self, name: str, payload: object) -> None:
         if name.startswith(("trip:", "fleet:")) and isinstance(payload, dict) and "seq" in payload:
-            if self.link not in self._links:
-                self._links.append(self.link)
+            if not any(self._visit is visit for visit in self._visits):
+                self._visits.append(self._visit)
             room = "fleet" if name.startswith("fleet:") or payload.get("room") == "fleet" else payload["tripId"]
             first = payload.get("from", payload["seq"])
-            self.journal.wire.append((self._links.index(self.link), room, payload["epoch"], first, payload["seq"]))
+            self.journal.wire.append((len(self._visits), room, payload["epoch"], first, payload["seq"]))
         super()._hear(name, payload)
 
     def _of_fleet(self) -> Handlers:

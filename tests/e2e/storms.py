@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -85,6 +86,9 @@ class Load:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     paces: list[asyncio.Task[None]] = field(default_factory=list)
     turns: count[int] = field(default_factory=count)
+    changes: int = 0
+    began_s: float = field(default_factory=time.monotonic)
+    lasted_s: float = 0.0
 
     async def post(self, method: str, path: str, token: str, body: object) -> Any:
         """Until somebody has answered it: at one node, then at the other. A server that asks for patience gets it."""
@@ -120,10 +124,12 @@ class Load:
                 return
             path, body = f"/api/v1/trips/{truck.trip_id}", {"reference": f"number {number}"}
             await self.post("PATCH", path, self.world.token, body)
+            self.changes += 1
             await asyncio.sleep(1 / CHANGES_PER_S)
 
     async def ends(self) -> None:
         """Each has its last answer; what is true now is what every client must show in the end."""
+        self.lasted_s = time.monotonic() - self.began_s
         self.stop.set()
         await asyncio.wait_for(asyncio.gather(*self.paces), 60)
         for truck in self.trucks:
@@ -138,6 +144,11 @@ class Load:
             "trips": {truck.trip_id: truck.newest for truck in self.trucks},
             "versions": {truck.trip_id: truck.version for truck in self.trucks},
         }
+
+    @property
+    def rate(self) -> float:
+        """Fixes and changes a second that were told of; a change is two events."""
+        return (sum(truck.sent for truck in self.trucks) + 2 * self.changes) / self.lasted_s
 
     def check(self) -> None:
         """Raises what a pace has failed of."""

@@ -1,8 +1,8 @@
 """The rules of the protocol authors' own suites, kept by a process that mounts our socket classes.
 
-Each rule fails, in one of its forms at least, with the classes of python-socketio and python-engineio as they are (30 of
-the 40; that of requests racing with an upgrade by chance only). The pings are of 300 ms and
-200 ms, as the suites expect.
+Each rule fails, in one of its forms at least, with the classes of python-socketio and python-engineio as they
+are (30 of the tests do; the rule about requests that race with an upgrade fails by chance
+only). The pings are of 300 ms and 200 ms, as the suites expect.
 """
 
 from __future__ import annotations

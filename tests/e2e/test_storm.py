@@ -18,6 +18,7 @@ from tests.e2e.crowds import FOLDER, NODE, ROADS, Crowd, javascript, python
 from tests.e2e.journals import Journal, contradictions
 from tests.e2e.senders import World
 from tests.e2e.storms import Load, Nodes, Trouble, loaded
+from tests.e2e.workers import RELAY, running
 from tests.waiting import until
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
@@ -91,13 +92,18 @@ async def test_no_client_misses_repeats_or_reorders_anything_unknowingly(
     async with AsyncExitStack() as exits:
         await asyncio.gather(nodes.start(0), nodes.start(1))
         exits.push_async_callback(close, nodes)
+        await exits.enter_async_context(running(*RELAY, env=nodes.env))  # tells what a killed node has left
         load = await exits.enter_async_context(loaded(world, nodes, TRIPS))
         crowd = await exits.enter_async_context(crowd_of(load, tmp_path))
         await befall(Trouble(world, nodes), load, crowd, rounds)
         await load.ends()
         with suppress(AssertionError):  # said below, with what is missing
             await until(lambda: converged(crowd, load), CONVERGED_WITHIN_S)
-        check(await crowd.journals(), await crowd.states(), load)
+        journals = await crowd.journals()
+        check(journals, await crowd.states(), load)
+        for journal in journals:  # it was a storm
+            assert journal.connections > 3 * rounds
+            assert min(journal.count("missed"), journal.count("snapshot") - TRIPS) > 100 * rounds // 10
         complaints = nodes.complaints()
         assert not complaints, complaints[0]
 
@@ -109,8 +115,9 @@ async def close(nodes: Nodes) -> None:
 
 def check(journals: list[Journal], states: dict[str, Any], load: Load) -> None:
     truth = load.truth
+    print(f"\n{load.rate:.0f} events a second for {load.lasted_s:.0f} s")  # noqa: T201 - shown when it fails, or with -s
     for journal in journals:
-        print(  # noqa: T201 - shown when it fails, or with -s
+        print(  # noqa: T201
             f"{journal.name}: {len(journal.wire)} events on {journal.connections} connections; applied "
             f"{journal.count('event')} live, {journal.count('missed')} missed, {journal.count('snapshot')} snapshots; "
             f"cut by {sorted({str(code) for code in journal.cuts})}"

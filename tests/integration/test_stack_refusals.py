@@ -122,6 +122,34 @@ async def test_a_message_beyond_the_limit_ends_the_connection(size: int):
             await until(lambda: there.desk.heard)
 
 
+async def test_attachments_that_are_together_beyond_the_limit_end_the_connection():
+    async with served(Options(max_payload_bytes=1000, abort_after_s=0.3)) as there, wired(there) as member:
+        await member.ws.send_str('453-["x",{"_placeholder":true,"num":0}]')
+        await member.ws.send_bytes(b"x" * 600)
+        await member.ws.send_bytes(b"x" * 600)
+        assert await member.closed() in {1002, 1006}
+
+
+async def test_few_but_large_waiting_events_are_too_many_as_well():
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait(_sid: str, _arguments: list[object]) -> object:
+        begun.set()
+        await gate.wait()
+        return {"ok": True}
+
+    async with served(Options(max_payload_bytes=1000, abort_after_s=0.3)) as there, wired(there) as member:
+        there.desk.on["wait"] = wait
+        await member.emit("wait", "x" * 500, ack=0)
+        await begun.wait()
+        for n in range(1, 5):
+            await member.emit("wait", "x" * 500, ack=n)
+        refused = [await member.next() for _ in range(2)]
+        assert ["too-many" in answer for answer in refused] == [True, True]
+        gate.set()
+        assert [await member.next() for _ in range(3)] == [f'43{n}[{{"ok":true}}]' for n in range(3)]
+
+
 async def test_a_post_beyond_the_limit_or_that_is_no_text_ends_the_connection():
     async with served(Options(max_payload_bytes=1000, abort_after_s=0.3)) as there:
         for body in (b"4" * 1001, b"4\xff\xfe", b"b***", b"", b"4" + b"\x1e3" * 400 + b"\x1ex"):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import weakref
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 from tests.stacks import (
+    Served,
     event,
     few_bytes,
     numbers,
@@ -130,3 +133,29 @@ async def test_more_events_than_allowed_are_too_many_however_small():
             assert there.stack.is_open(poller.sid)
             there.stack.broadcast([poller.sid], [event(seq)])
         assert not there.stack.is_open(poller.sid)
+
+
+async def _wave(there: Served, stalled: int) -> None:
+    """So many that never read, until each of them is cut."""
+    async with AsyncExitStack() as open_ones:
+        for _ in range(stalled):
+            await open_ones.enter_async_context(raw(there))
+        sids = list(there.desk.here)
+        for sid in sids:
+            shrink(there, sid)
+        seq = 0
+        while there.stack.members.main:
+            seq += 1
+            there.stack.broadcast(sids, [event(seq, pad="x" * 1000)])
+            await asyncio.sleep(0)
+        await until(lambda: not there.stack.traffic.lines)
+
+
+async def test_those_that_stall_leave_no_memory_taken():
+    """What the first ones needed is enough for all who come after them."""
+    taken_kib = []
+    async with served(few_bytes(abort_after_s=0.1)) as there:
+        for _ in range(6):
+            await _wave(there, stalled=30)
+            taken_kib.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
+    assert taken_kib[-1] - taken_kib[1] < 2048, taken_kib

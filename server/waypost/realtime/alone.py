@@ -32,7 +32,7 @@ class Alone:
     away: dict[int, float] = field(default_factory=dict)
     epoch: str = field(default_factory=_new_epoch)
     counters: dict[str, int] = field(default_factory=dict)  # of rooms that are live here
-    told: dict[str, None] = field(default_factory=dict)  # keys
+    told: dict[tuple[str, str], None] = field(default_factory=dict)  # rooms and keys
     gaps: set[str] = field(default_factory=set)  # rooms of which something was told here only
 
     def lost(self, partitions: Iterable[int]) -> None:
@@ -65,18 +65,18 @@ class Alone:
         for event in events:
             if event.key is None:
                 self.gaps.add(event.room)
-            elif event.key in self.told:
+            elif (event.room, event.key) in self.told:
                 continue
             else:
-                self._know(event.key)
+                self._know(event.room, event.key)
             if event.room in self.live.rooms:
                 seq = self.place(event.room).seq + 1
                 self.counters[event.room] = seq
                 self.live.hand_over(Event(event, Place(self.epoch, seq)))
         return [event for event in events if event.key is not None]
 
-    def _know(self, key: str) -> None:
-        self.told[key] = None
+    def _know(self, room: str, key: str) -> None:
+        self.told[room, key] = None
         if len(self.told) > KEYS_KNOWN:
             del self.told[next(iter(self.told))]
 

@@ -47,6 +47,7 @@ class Clients:
         self.members = members
         self.namespaces = frozenset(namespaces)
         self.workers = Workers()
+        self.leaving = Lane()
         traffic.last_words = self.last_words
 
     # What the engine tells.
@@ -215,8 +216,10 @@ class Clients:
             connection.uncork(packets.write(packets.CONNECT_ERROR, packet.namespace, refusal, packed=connection.packed))
 
     def _leave(self, client: Client, sid: str) -> None:
+        """After what it still does. Of those who do nothing thousands may leave at once: they share a lane."""
         self.members.leave(sid)
-        self.workers.put(client.lane, partial(self.port.disconnected, sid))
+        lane = client.lane if client.lane.is_running else self.leaving
+        self.workers.put(lane, partial(self.port.disconnected, sid))
 
     def _refuse(self, connection: Connection, namespace: str, said: dict[str, object]) -> None:
         connection.put(packets.write(packets.CONNECT_ERROR, namespace, said, packed=connection.packed))

@@ -17,6 +17,7 @@ from waypost.platform.telemetry import log
 from waypost.realtime.limits import Bucket, Counts
 
 AT_ONCE = 8
+LOOKED_AT_ONCE = 500
 EVERY_S = 1.0
 WARNED_S = 60.0  # before a token's end, or a third of its life where that is less
 EVENTS_PER_S, EVENTS_AT_ONCE = 50.0, 500.0
@@ -137,7 +138,9 @@ class Door:
         while True:
             await self.clock.sleep(EVERY_S)
             now = self.clock.now()
-            for connection in list(self.connections.values()):
+            for number, connection in enumerate(list(self.connections.values())):
+                if number % LOOKED_AT_ONCE == LOOKED_AT_ONCE - 1:
+                    await asyncio.sleep(0)
                 if connection.expires_at is not None and connection.warn_at is not None and connection.warn_at <= now:
                     try:
                         await _warn_or_end(voice, connection, connection.expires_at, now)

@@ -145,7 +145,7 @@ class WebSocket(WebSocketDataQueue):
             self.deadline.cancel()
         connection, self.connection = self.connection, None
         if connection is not None:
-            connection.lost(self)
+            self.traffic.ended(connection, self)
 
     def pause_writing(self) -> None:
         """The buffer is full: from now on things wait in the connection's backlog."""

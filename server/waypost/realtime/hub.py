@@ -31,7 +31,8 @@ from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import LiveRoom, trip_of
 from waypost.realtime.wire import Missed
 
-LOGGED_EVENTS = 200
+LOGGED_OF_TRIP, LOGGED_OF_FLEET = 5, 50  # events, the newest of which tell what a room knows
+CUT_AT_ONCE = 50
 MakeBus = Callable[[Callable[[Event], None], Callable[[str, Place], None]], RedisBus]
 
 
@@ -128,7 +129,9 @@ class Hub:
 
     async def cut(self, wanted: Callable[[Principal], bool]) -> None:
         """End the connections of those; a client that may still come connects again by itself, as what it is now."""
-        for sid in self.door.held_by(wanted):
+        for number, sid in enumerate(self.door.held_by(wanted)):
+            if number % CUT_AT_ONCE == CUT_AT_ONCE - 1:
+                await asyncio.sleep(0)
             log.info("socket_cut", reason="no longer who connected")
             detail = "You were signed out, or what you may see has changed; connect again."
             try:
@@ -151,8 +154,9 @@ class Hub:
 
     async def logged(self, room: str) -> Mapping[str, str] | str | None:
         """The newest that a room has been told lately on whatever node, as ``LiveRoom`` has it. ``RedisAway``."""
-        events = await self.bus.lately(room, LOGGED_EVENTS)
-        return newest_of_trip(events) if trip_of(room) is not None else newest_of_fleet(events)
+        if trip_of(room) is not None:
+            return newest_of_trip(await self.bus.lately(room, LOGGED_OF_TRIP))
+        return newest_of_fleet(await self.bus.lately(room, LOGGED_OF_FLEET))
 
     def tell(self, sid: str, name: str, body: msgspec.Struct) -> None:
         """Tell one connection something."""

@@ -14,6 +14,7 @@ from typing import Any
 from waypost.platform.telemetry import log
 
 KEPT_IDLE = 32
+AT_ONCE = 64  # jobs of a lane before others get a turn, where none of them waits for anything
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -83,12 +84,16 @@ class Workers:
                 lane = await waiting
 
     async def _do_all(self, lane: Lane) -> None:
+        done = 0
         try:
             while lane.jobs:
                 try:
                     await lane.jobs.popleft()()
                 except Exception:  # noqa: BLE001 - the edge: the next connection's handlers have no part in it
                     log.exception("handler_failed")
+                done += 1
+                if done % AT_ONCE == 0:
+                    await asyncio.sleep(0)
         finally:
             lane.jobs = None
             lane.is_running = False

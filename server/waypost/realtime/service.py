@@ -235,15 +235,15 @@ class Realtime:
             left = await self._send_at_last([self._with_gap(queued.event) for queued in batch])
             self.checkpoint("sent")
             for queued in batch:
-                if queued.row is not None and queued.event.key not in left:
+                if queued.row is not None and (queued.event.room, queued.event.key) not in left:
                     with suppress(asyncio.QueueFull):  # a relay finds the row, and the bus knows its key
                         self.kept.put_nowait(queued.row)
                 self.queue.task_done()
 
-    async def _send_at_last(self, batch: Sequence[Outgoing]) -> set[str | None]:
+    async def _send_at_last(self, batch: Sequence[Outgoing]) -> set[tuple[str, str | None]]:
         """Again and again while Redis is away: meanwhile the queue fills, and its bound decides what is dropped.
 
-        The keys of what is left to a relay, since by now the bus serves the members of this node alone.
+        The rooms and keys of what is left to a relay, since by now the bus serves the members of this node alone.
         """
         left, wait_s = batch, FIRST_RETRY_S
         while True:
@@ -252,7 +252,7 @@ class Realtime:
             except Unavailable as away:
                 left = away.unsent if isinstance(away, RedisAway) else left
                 if isinstance(away, RedisAway) and away.is_told_here:
-                    return {event.key for event in left}
+                    return {(event.room, event.key) for event in left}
                 log.warning("events_wait", count=len(left) + self.queue.qsize(), reason="redis away")
                 await self.clock.sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_RETRY_S)

@@ -22,13 +22,32 @@ Item = Letter | Event
 
 
 class _Run:
-    """Positions of one room that wait as one."""
+    """Positions of one room that wait as one. Most of many are one only: for that no list is made."""
 
-    __slots__ = ("events", "size")
+    __slots__ = ("event", "more", "size")
 
     def __init__(self, event: Event, size: int) -> None:
-        self.events = [event]
+        self.event = event
+        self.more: list[Event] | None = None
         self.size = size
+
+    @property
+    def events(self) -> list[Event]:
+        """All of them."""
+        return [self.event, *(self.more or ())]
+
+    @property
+    def last(self) -> Event:
+        """The newest."""
+        return self.more[-1] if self.more else self.event
+
+    def add(self, event: Event, size: int) -> int:
+        """Take one more; how many they are now."""
+        if self.more is None:
+            self.more = []
+        self.more.append(event)
+        self.size += size
+        return len(self.more) + 1
 
 
 def size_of(item: Item, *, packed: bool) -> int:
@@ -96,21 +115,19 @@ class Backlog:
 
     def _add_latest(self, items: deque[Item | _Run], runs: dict[str, _Run], event: Event, size: int) -> None:
         run = runs.get(event.room)
-        if run is None or not can_join(run.events[-1], event):
+        if run is None or not can_join(run.last, event):
             run = runs[event.room] = _Run(event, size)
             items.append(run)
             return
-        run.events.append(event)
-        run.size += size
         self.conflated += 1
-        if len(run.events) >= FOLD_EVENTS or run.size >= FOLD_BYTES:
+        if run.add(event, size) >= FOLD_EVENTS or run.size >= FOLD_BYTES:
             self._fold(run)
 
     def _fold(self, run: _Run) -> None:
         folded = _joined(run.events)
         before, run.size = run.size, sum(size_of(event, packed=self._packed) for event in folded)
         self.size += run.size - before
-        run.events = folded
+        run.event, run.more = folded[0], folded[1:] or None
 
     def _next(self, item: Item | _Run) -> tuple[list[Item], int]:
         if not isinstance(item, _Run):
@@ -118,8 +135,8 @@ class Backlog:
             self.size -= weight
             return [item], weight
         runs = self._begun()[1]
-        if runs.get(item.events[0].room) is item:
-            del runs[item.events[0].room]
+        if runs.get(item.event.room) is item:
+            del runs[item.event.room]
         self.size -= item.size
         events = _joined(item.events)
         return list(events), sum(size_of(event, packed=self._packed) for event in events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from waypost.realtime.connection import Connection
     from waypost.realtime.fanout import WebSocket
 
+ENDED_AT_ONCE = 100
 HELD_EVENTS = 256  # of one connection; more leave before the tick ends
 
 
@@ -36,6 +38,7 @@ class Traffic:
         self.busy: set[Connection] = set()
         self.last_words: Callable[[Connection, str, str], Sequence[Letter]] = _nothing
         self._none_left = asyncio.Event()
+        self._ended: deque[tuple[Connection, WebSocket]] = deque()
         self._ticking: list[Connection] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -66,6 +69,20 @@ class Traffic:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def ended(self, connection: Connection, line: WebSocket) -> None:
+        """Its WebSocket has ended. Thousands may in one turn of the loop: what that means is done for some at a time."""
+        connection.pause()
+        if not self._ended:
+            self.loop.call_soon(self._end_some)
+        self._ended.append((connection, line))
+
+    def _end_some(self) -> None:
+        for _ in range(min(ENDED_AT_ONCE, len(self._ended))):
+            connection, line = self._ended.popleft()
+            connection.lost(line)
+        if self._ended:
+            self.loop.call_soon(self._end_some)
 
     def gone(self, line: WebSocket) -> None:
         """Its transport has ended."""

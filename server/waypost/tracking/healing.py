@@ -27,7 +27,7 @@ EVERY_S = 3.0
 ON_ITS_WAY = timedelta(seconds=2)  # from the receipt to the watchers' node, with a hiccup of Redis
 LOOKED_BACK = timedelta(minutes=1)
 IN_THE_SNAPSHOT = timedelta(seconds=6)  # before we saw that a room lives: what is older, who joined has read
-MOST_VEHICLES, MOST_AT_ONCE, TRIPS_AT_ONCE = 5_000, 1_000, 2_000
+MOST_VEHICLES, MOST_AT_ONCE, TRIPS_AT_ONCE, LOGS_AT_ONCE = 5_000, 1_000, 2_000, 50
 _CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing
 
 
@@ -51,6 +51,7 @@ class Healing:
     logged: Callable[[str], Awaitable[Mapping[str, str] | str | None]]
     seen_at: dict[str, datetime] = field(default_factory=dict)  # rooms that live, and since when we know
     retold: dict[Place, str] = field(default_factory=dict)  # what was told again, and was not heard yet
+    logs: dict[str, Mapping[str, str] | str | None] = field(default_factory=dict)  # what the logs of new rooms had
     healed: int = 0
 
     async def run(self) -> None:
@@ -86,10 +87,18 @@ class Healing:
         return len(found)
 
     async def _unlogged(self, behind: Mapping[Place, Lately]) -> dict[Place, Lately]:
-        """Without what the rooms' logs have: it was published, and whoever joined since has read it."""
-        names = list({place.room for place in behind})
-        logs = dict(zip(names, await asyncio.gather(*map(self.logged, names)), strict=True))
-        return {place: one for place, one in behind.items() if (_told(logs[place.room], place) or "") < one.at}
+        """Without what the rooms' logs have: it was published, and whoever joined since has read it. Of many new rooms
+        some are asked at a time; the others wait for the next look.
+        """
+        names = {place.room for place in behind}
+        self.logs = {name: logged for name, logged in self.logs.items() if name in self.seen_at}
+        asked = [name for name in names if name not in self.logs][:LOGS_AT_ONCE]
+        self.logs |= zip(asked, await asyncio.gather(*map(self.logged, asked)), strict=True)
+        return {
+            place: one
+            for place, one in behind.items()
+            if place.room in self.logs and (_told(self.logs[place.room], place) or "") < one.at
+        }
 
     def _behind(self, rooms: Mapping[str, LiveRoom], lately: Sequence[Lately]) -> dict[Place, Lately]:
         """The newest of each that its room has not heard; of several devices in one vehicle that is one."""
