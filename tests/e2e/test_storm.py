@@ -103,7 +103,7 @@ async def test_no_client_misses_repeats_or_reorders_anything_unknowingly(
         check(journals, await crowd.states(), load)
         for journal in journals:  # it was a storm
             assert journal.connections > 3 * rounds
-            assert min(journal.count("missed"), journal.count("snapshot") - TRIPS) > 100 * rounds // 10
+            assert min(journal.count("missed"), journal.count("snapshot") - TRIPS) > 10 * rounds
         complaints = nodes.complaints()
         assert not complaints, complaints[0]
 

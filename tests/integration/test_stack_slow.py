@@ -35,7 +35,7 @@ async def test_a_reader_that_stalls_is_cut_with_a_word_and_leaves_nothing_behind
             most = max(most, connection.queue.size)
             await asyncio.sleep(0.001)
         assert not there.stack.is_open(sid)
-        assert 150_000 < most <= 200_000
+        assert 150_000 < most <= 202_000, "the bound, and what came last"
         assert len(connection.queue) == 0
         assert there.stack.counts.backlog_bytes == 0
         assert there.stack.counts.cut == 1

@@ -16,7 +16,7 @@ from waypost.realtime.bus import RedisBus
 from waypost.realtime.door import Connection, Door
 from waypost.realtime.events import Place
 from waypost.realtime.limits import TooManyRooms
-from waypost.realtime.recovery import MOST_MISSED, Entered
+from waypost.realtime.recovery import MOST_MISSED, Entered, handy
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import staff_room, user_room
 
@@ -72,7 +72,7 @@ class Attendance:
             await self._hear(sid, room)
             if since is None:
                 return Entered(await self.bus.place(room))
-            return Entered(*await self.bus.missed(room, since, MOST_MISSED))
+            return handy(*await self.bus.missed(room, since, MOST_MISSED))
         except BaseException:
             if room not in own_rooms(connection.principal):
                 self.leave(sid, room)

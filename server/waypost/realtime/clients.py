@@ -19,6 +19,7 @@ from waypost.realtime.port import Port, Refused
 from waypost.realtime.traffic import Traffic
 
 CLOSE_WITHIN_S = 5.0
+PARTING_S = 1.0
 MAX_AUTH_BYTES = 64 * 1024
 
 
@@ -104,6 +105,10 @@ class Clients:
         self.workers.put(client.lane, partial(self._hang_up, connection))
 
     async def _hang_up(self, connection: Connection) -> None:
+        """What waits for it may still leave, if it takes that within a moment."""
+        last = self.traffic.loop.time() + PARTING_S
+        while len(connection.queue) and not connection.closed and self.traffic.loop.time() < last:  # noqa: ASYNC110 - a poll may or may not come
+            await asyncio.sleep(PARTING_S / 50)
         connection.shut("going away", code=GOING_AWAY)
 
     async def close(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -76,12 +77,13 @@ class Door:
     counts: Counts
     turnstile: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     connections: dict[str, Connection] = field(default_factory=dict)
+    is_here: Callable[[str], bool] = lambda _sid: True  # is the connection still open?
 
     async def let_in(self, sid: str, token: str, address: str) -> Connection:
         """Errors of ``authenticate``; ``TooManyConnections``."""
         at_address = self.counts.take([("address", address)])
         try:
-            async with self.turnstile:
+            async with self.turn(sid):
                 admitted = await self.authenticate(token)
             principal = admitted.principal
             person = principal.user_id or principal.device_id
@@ -92,6 +94,14 @@ class Door:
         found = Connection(sid, principal, admitted.expires_at, self._warn_at(admitted), at_address + holders)
         self.connections[sid] = found
         return found
+
+    @asynccontextmanager
+    async def turn(self, sid: str) -> AsyncIterator[None]:
+        """Wait for one's turn at the database; ``Unauthenticated`` for who has gone meanwhile: others wait too."""
+        async with self.turnstile:
+            if not self.is_here(sid):
+                raise Unauthenticated("The connection has closed.")
+            yield
 
     def _warn_at(self, admitted: Admitted) -> datetime | None:
         if admitted.expires_at is None:

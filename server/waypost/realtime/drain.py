@@ -47,6 +47,7 @@ class Drain:
         """Send everybody away; returns when they have gone, or after the time that was set."""
         self.begun = True
         await self.clock.sleep(self.notice_s)
+        self.hub.is_draining = True
         self.hub.stack.refuse_new()
         sids = list(self.hub.door.connections)
         if not sids:
@@ -62,6 +63,7 @@ class Drain:
         for group, after_s in zip(groups, times_s, strict=True):
             await self.clock.sleep(max(0.0, began + after_s + SLACK_S - self.clock.monotonic()))
             await self._hang_up(group)
+        await self._hang_up(list(self.hub.door.connections))  # who was being let in as it began
         last = self.clock.monotonic() + ANSWERS_S
         while self.hub.door.connections and self.clock.monotonic() < last:
             await self.clock.sleep(LOOK_S)

@@ -76,6 +76,7 @@ class Hub:
     paces: Paces
     make_bus: MakeBus
     index: RoomIndex = field(default_factory=RoomIndex)
+    is_draining: bool = False  # nobody is let in any more
     stack: Stack = field(init=False)
     bus: RedisBus = field(init=False)
     commands: Commands = field(init=False)
@@ -84,6 +85,7 @@ class Hub:
 
     def __post_init__(self) -> None:
         self.stack = Stack(self, self.options)
+        self.door.is_here = self.stack.is_open
         self.commands = Commands(self.door, self.clock)
         self.broadcast = Broadcast(self.index, self.paces, self._write)
         self.bus = self.make_bus(self.broadcast.deliver, self.broadcast.declare)
@@ -173,6 +175,10 @@ class Hub:
 
     async def connected(self, sid: str, request: web.Request, auth: object) -> None:
         """Let a connection in; ``Refused`` says why not."""
+        if self.is_draining:
+            raise Refused(
+                "draining", {"code": "draining", "detail": "This server stops; connect again.", "retry": True}
+            )
         token = auth.get("token") if isinstance(auth, dict) else None
         if not isinstance(token, str) or not token:
             raise Refused("token-missing", {"code": "token-missing", "detail": "Connect with auth: {token}."})

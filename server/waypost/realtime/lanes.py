@@ -89,6 +89,10 @@ class Workers:
             while lane.jobs:
                 try:
                     await lane.jobs.popleft()()
+                except asyncio.CancelledError:
+                    if (task := asyncio.current_task()) is not None and task.cancelling():
+                        raise
+                    log.exception("handler_failed")  # something that it waited for was cancelled, not this
                 except Exception:  # noqa: BLE001 - the edge: the next connection's handlers have no part in it
                     log.exception("handler_failed")
                 done += 1

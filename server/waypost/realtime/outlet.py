@@ -6,6 +6,7 @@ Whoever sends says ``put``. A member that lets too much wait, or takes nothing f
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,16 @@ class Outlet(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         if self.held:
             items, self.held = [*self.held, *items], []
         self.traffic.counts.queued += len(items)
+        options = self.traffic.options
+        # What comes last may be as large as it is: it was asked for, and nobody is slow for that.
+        most = options.backlog_bytes if self.queue.size > options.backlog_bytes else sys.maxsize
         for item in items:
             self.queue.add(item)
-        options = self.traffic.options
         if self.poll is None or self.corks:
             self.flush()
         elif not self.poll.done():
             self.poll.set_result(None)
-        if self.queue.is_over(size=options.backlog_bytes, events=options.backlog_events):
+        if self.queue.is_over(size=most, events=options.backlog_events):
             self.cut("backlog")
 
     def cork(self) -> None:

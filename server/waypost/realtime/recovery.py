@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from waypost.realtime.events import Event, Place
 from waypost.realtime.wire import Missed
 
+MOST_MISSED_BYTES = 512 * 1024
 MOST_MISSED = 500  # more than these, and a snapshot is cheaper for both
 LARGEST_SEQ = 1 << 53
 _EPOCH = re.compile(r"[0-9a-f]{16}")
@@ -28,6 +29,13 @@ class Entered:
     def told(self) -> list[Missed]:
         """What was missed, as acks carry it."""
         return [Missed(event.name, event.body) for event in self.missed or ()]
+
+
+def handy(place: Place, missed: Sequence[Event] | None) -> Entered:
+    """What was missed, unless a snapshot is the lesser answer."""
+    if missed is not None and sum(len(event.text) for event in missed) > MOST_MISSED_BYTES:
+        missed = None
+    return Entered(place, missed)
 
 
 def since_of(value: object) -> Place | None:

@@ -71,7 +71,7 @@ class Traffic:
             self._timer = None
 
     def ended(self, connection: Connection, line: WebSocket) -> None:
-        """Its WebSocket has ended. Thousands may in one turn of the loop: what that means is done for some at a time."""
+        """Its WebSocket has ended. Thousands may in one turn of the loop: the rest is done for some at a time."""
         connection.pause()
         if not self._ended:
             self.loop.call_soon(self._end_some)

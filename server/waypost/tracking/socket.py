@@ -63,13 +63,13 @@ class TrackingEvents:
         Room first, snapshot after: what happens between the two comes twice, never not at all.
         """
         asked = codec.convert(data, wire.Join)
-        async with self.hub.door.turnstile:
+        async with self.hub.door.turn(sid):
             trip = await self.trips.find(principal, asked.trip_id)
         room = trip_room(principal.org_id, trip.id)
         async with self.hub.rooms.joining(sid, room, since_of(asked.since)) as entered:
             if entered.recovered:
                 return answers.trip_recovered(trip, entered)
-            async with self.hub.door.turnstile:
+            async with self.hub.door.turn(sid):
                 return answers.trip_joined(*await self.tracking.trip_snapshot(principal, trip.id), entered)
 
     async def leave_trip(self, principal: Principal, sid: str, data: object) -> dict[str, object]:
@@ -84,7 +84,7 @@ class TrackingEvents:
         async with self.hub.rooms.joining(sid, fleet_room(principal.org_id), since) as entered:
             if entered.recovered:
                 return answers.fleet_recovered(entered)
-            async with self.hub.door.turnstile:
+            async with self.hub.door.turn(sid):
                 return answers.fleet_joined(await self.tracking.fleet_snapshot(principal), entered)
 
     async def leave_fleet(self, principal: Principal, sid: str, _data: object) -> dict[str, object]:
