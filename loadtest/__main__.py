@@ -41,9 +41,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest", description=__doc__)
     scenarios = parser.add_subparsers(dest="scenario", metavar="SCENARIO", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    common.add_argument("--seconds", type=float, default=10, help="how long each part runs (default 10)")
+    common = _common(10)
     load = argparse.ArgumentParser(add_help=False)
     load.add_argument("--connections", type=int, default=32, help="clients at once (default 32)")
     yardstick = argparse.ArgumentParser(add_help=False)
@@ -74,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _common(seconds: float) -> argparse.ArgumentParser:
+    """Options of every scenario."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    common.add_argument("--seconds", type=float, default=seconds, help=f"how long each part runs (default {seconds:g})")
+    return common
+
+
 def _realtime(
     scenarios: Any,
     common: argparse.ArgumentParser,
@@ -83,9 +89,9 @@ def _realtime(
     """The scenarios of the hub."""
     made = _scenario(scenarios, "fanout", _fanout, fanout.__doc__, common, yardstick, rounds)
     made.add_argument("--members", type=int, default=1000, help="of the room (default 1,000)")
+    made.add_argument("--only", nargs="+", default=[], choices=fanout.TITLES, metavar="PART", help="these parts alone")
     _scenario(scenarios, "latency", _latency, latency.__doc__, common)
-    made = _scenario(scenarios, "idle", _idle, idle.__doc__, common, yardstick)
-    made.set_defaults(seconds=60)
+    made = _scenario(scenarios, "idle", _idle, idle.__doc__, _common(idle.SECONDS), yardstick)
     made.add_argument("--sockets", type=int, default=10_000, help="connections (default 10,000)")
     made = _scenario(scenarios, "recovery", _recovery, recovery.__doc__, common)
     made.add_argument("--clients", type=int, default=2000, help="that lose their node (default 2,000)")
@@ -124,7 +130,7 @@ async def _keys(options: argparse.Namespace) -> int:
 
 
 async def _fanout(options: argparse.Namespace) -> int:
-    plan = fanout.Plan(options.seconds, options.rounds, options.members, _yardstick(options))
+    plan = fanout.Plan(options.seconds, options.rounds, options.members, _yardstick(options), frozenset(options.only))
     figures = await fanout.fanout(plan)
     return _finish(options, {"fanout": figures}, fanout.report(figures))
 

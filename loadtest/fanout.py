@@ -18,10 +18,10 @@ from loadtest import flood, peer
 from loadtest.errors import LoadtestError
 from loadtest.ingest import say
 from loadtest.machine import ROOT, cpu_s
+from loadtest.publishing import Publish, busily, by_bus, steadily
 from loadtest.sockets import Socket
 from loadtest.stand import Stand, free_port, ready
 from loadtest.table import table
-from loadtest.walkers import Reports, Walker
 from loadtest.world import World
 
 JOINED_WITHIN_S = 8  # all members' joins are answered
@@ -29,15 +29,16 @@ HEARD_WITHIN_S = 3  # after the last fix
 SILENT_S = 0.4
 UPDATES_PER_S = 200
 VEHICLES = 50
-AT_ONCE = 8  # connections that updates come by
 # How many messages a second are sent to be measured: less than each can, so that none piles up.
 LIMIT_PER_S, PEER_PER_S, STOCK_PER_S = 100, 40, 8
 NO_TICK = {"WAYPOST_CROWD_TICK_MS": "0", "WAYPOST_SOCKET_TICK_MS": "0"}
 NEAR, TICKED = 0, 1  # the nodes: without a tick, and with the settings that a node has by itself
+OURS = ("ours", "ours_near", "ours_elsewhere")
 TITLES = {
     "limit": "limit: send(2) in C",
-    "ours": "ours",
-    "ours_elsewhere": "ours, the fix posted to another node",
+    "ours": "ours, events as fast as they come",
+    "ours_near": "ours, each by a fix, all that it costs",
+    "ours_elsewhere": "ours, each by a fix to another node",
     "peer": "peer",
     "stock": "stock python-socketio",
     "limit_ten": "limit, ten frames a send",
@@ -54,6 +55,7 @@ class Plan:
     rounds: int = 1
     members: int = 1000
     yardstick: Path | None = None
+    only: frozenset[str] = frozenset()  # of the parts; empty: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,17 @@ async def stock() -> AsyncIterator[tuple[str, int]]:
 
 
 async def _round(arena: Arena) -> dict[str, Any]:
-    plan, found = arena.plan, dict[str, Any]()
+    plan, stand, found = arena.plan, arena.stand, dict[str, Any]()
+    trip, *fleet = arena.world.driven
     parts: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
-        "ours": lambda: _trip(arena, NEAR, _busily(arena, NEAR)),
-        "ours_elsewhere": lambda: _trip(arena, NEAR, _busily(arena, TICKED)),
+        "ours": lambda: _trip(arena, NEAR, by_bus(stand, arena.world, trip, plan.seconds)),
+        "ours_near": lambda: _trip(arena, NEAR, busily(stand.urls[NEAR], trip, plan.seconds)),
+        "ours_elsewhere": lambda: _trip(arena, NEAR, busily(stand.urls[TICKED], trip, plan.seconds)),
         "stock": lambda: _bench(plan, arena.tools, arena.library, STOCK_PER_S),
-        "tick_trip": lambda: _trip(arena, TICKED, _steadily(arena, trips=slice(0, 1))),
-        "tick_fleet": lambda: _measured(arena, TICKED, ["fleet:join", {}], _steadily(arena, trips=slice(1, None))),
+        "tick_trip": lambda: _trip(arena, TICKED, steadily(stand.urls[TICKED], [trip], UPDATES_PER_S, plan.seconds)),
+        "tick_fleet": lambda: _measured(
+            arena, TICKED, ["fleet:join", {}], steadily(stand.urls[TICKED], fleet, UPDATES_PER_S, plan.seconds)
+        ),
     }
     if arena.tools.siolimit and arena.tools.sioflood:
         messages = round(plan.seconds * LIMIT_PER_S)
@@ -131,42 +137,10 @@ async def _round(arena: Arena) -> dict[str, Any]:
     if (other := arena.other) is not None:
         parts["peer"] = lambda: _bench(plan, arena.tools, (other.url, other.pid), PEER_PER_S)
     for name, title in TITLES.items():
-        if name in parts:
+        if name in parts and (not plan.only or name in plan.only):
             found[name] = await parts[name]()
             say(f"  {title}: {found[name].get('us_per_update', found[name]['us_per_delivery'])} us")
     return found
-
-
-Publish = Callable[[Socket], Awaitable[int]]  # by what one of the members sees; how many updates it were
-
-
-def _busily(arena: Arena, node: int) -> Publish:
-    """Fixes of one trip, posted to that node one after another: each once the last has come to the room."""
-
-    async def publish(watcher: Socket) -> int:
-        reports, before = await Reports.to(arena.stand.urls[node], 1), watcher.events
-        try:
-            return await reports.busily(
-                Walker(arena.world.driven[0]), arena.plan.seconds, lambda count: watcher.hear(before + count)
-            )
-        finally:
-            reports.close()
-
-    return publish
-
-
-def _steadily(arena: Arena, *, trips: slice) -> Publish:
-    """200 fixes a second of those trips, posted to the node whose members are measured."""
-
-    async def publish(_watcher: Socket) -> int:
-        reports = await Reports.to(arena.stand.urls[TICKED], AT_ONCE)
-        walkers = [Walker(driven, place) for place, driven in enumerate(arena.world.driven[trips])]
-        try:
-            return await reports.steadily(walkers, UPDATES_PER_S, arena.plan.seconds)
-        finally:
-            reports.close()
-
-    return publish
 
 
 async def _trip(arena: Arena, node: int, publish: Publish) -> dict[str, Any]:
@@ -182,6 +156,7 @@ async def _measured(arena: Arena, node: int, join: Sequence[Any], publish: Publi
         watcher = await Socket.to(url, arena.token)
         await watcher.call(*join)
         await flood.quiet(pid, JOINED_WITHIN_S)
+        say(f"  {plan.members:,} members have joined")
         before, size, cpu, began = watcher.events, watcher.bytes_in, cpu_s(pid), asyncio.get_running_loop().time()
         updates = await publish(watcher)
         await _heard_all(watcher)
@@ -239,11 +214,7 @@ def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def ratios(of: Mapping[str, float]) -> dict[str, float]:
     """Ours against the others, of the medians."""
-    compared = {
-        f"{name}_to_{other}": (name, other)
-        for name in ("ours", "ours_elsewhere")
-        for other in ("limit", "peer", "stock")
-    }
+    compared = {f"{name}_to_{other}": (name, other) for name in OURS for other in ("limit", "peer", "stock")}
     return {name: round(of[a] / of[b], 3) for name, (a, b) in compared.items() if a in of and b in of}
 
 

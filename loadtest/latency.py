@@ -19,7 +19,7 @@ from waypost.platform.codec import instant_of_ms
 
 FIXES_PER_S = 500
 TRIPS = 500
-ROOMS_EACH = 125  # of a watcher: a connection may be in 128
+ROOMS_EACH = 125  # of a busy watcher: a connection may be in 128
 AT_ONCE = 32
 JOINS_PER_S = 20
 NEAR, FAR = 0, 1
@@ -51,14 +51,16 @@ class Sightings:
 
 
 async def latency(seconds: float, *, trips: int = TRIPS, fixes_per_s: float = FIXES_PER_S) -> dict[str, Any]:
-    """Each trip reports once a second; each has a watcher on the other node."""
+    """Each trip reports once a second. On the other node each has a watcher of its own, another who watches 125 trips,
+    and a dashboard of the whole fleet.
+    """
     async with Stand.open(nodes=2) as stand:
         world = await stand.world(trips)
         token = await stand.sign_in(world.org_id)
         quiet = await _joins(stand, world, token, seconds)
         found = {"join_quiet": quiet, **await _under_load(stand, world, token, seconds, fixes_per_s)}
         found["elsewhere"] = await _elsewhere(stand, world, token, seconds, fixes_per_s)
-    for name in ("ack_to_socket", "ack_to_fleet", "join_quiet", "join", "fleet_join"):
+    for name in ("ack_to_socket", "ack_to_busy_socket", "ack_to_fleet", "join_quiet", "join", "fleet_join"):
         say(f"  {name.replace('_', ' ')}: p50 {found[name]['p50_ms']}, p95 {found[name]['p95_ms']} ms")
     return found
 
@@ -66,7 +68,9 @@ async def latency(seconds: float, *, trips: int = TRIPS, fixes_per_s: float = FI
 async def _under_load(stand: Stand, world: World, token: str, seconds: float, fixes_per_s: float) -> dict[str, Any]:
     say(f"{fixes_per_s:g} fixes/s at one node, {len(world.driven)} trips and their fleet watched from the other")
     sightings, fleet = Sightings(), _Fleet()
-    watchers = [await _watch(stand.urls[FAR], token, some, sightings) for some in _shares(world)]
+    watchers = [await _watch(stand.urls[FAR], token, [trip], sightings) for trip in _trips(world)]
+    busy = Sightings()
+    watchers += [await _watch(stand.urls[FAR], token, some, busy) for some in _shares(world)]
     dashboard = await Socket.to(stand.urls[FAR], token, heard=lambda payload: fleet.note(dashboard, payload))
     await dashboard.call("fleet:join", {})
     reports = await Reports.to(stand.urls[NEAR], AT_ONCE)
@@ -76,22 +80,29 @@ async def _under_load(stand: Stand, world: World, token: str, seconds: float, fi
         joins = await _joins(stand, world, token, seconds - 1)
         fleet_joins = await _fleet_joins(stand, token)
         posted = await posting
+        busy.acked = sightings.acked
         await _all_seen(sightings)
-        delays, fleet_delays = sightings.delays(), fleet.delays(sightings.acked)
+        await _all_seen(busy)
+        delays, busy_delays, fleet_delays = sightings.delays(), busy.delays(), fleet.delays(sightings.acked)
     finally:
         reports.close()
         for socket in (*watchers, dashboard):
             socket.close()
     return {
         "ack_to_socket": {"fixes": posted, **percentiles(delays)},
+        "ack_to_busy_socket": {"fixes": posted, **percentiles(busy_delays)},
         "ack_to_fleet": {"positions": len(fleet_delays), **percentiles(fleet_delays)},
         "join": joins,
         "fleet_join": fleet_joins,
     }
 
 
+def _trips(world: World) -> list[str]:
+    return [str(driven.trip_id) for driven in world.driven]
+
+
 def _shares(world: World) -> list[list[str]]:
-    ids = [str(driven.trip_id) for driven in world.driven]
+    ids = _trips(world)
     return [ids[at : at + ROOMS_EACH] for at in range(0, len(ids), ROOMS_EACH)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from loadtest.idle import SPARE_FILES, allow_files
 from loadtest.ingest import say
 from loadtest.percentiles import percentiles
-from loadtest.sockets import Json, Socket
+from loadtest.sockets import Json, Refusal, Socket
 from loadtest.stand import Stand
 from loadtest.walkers import Reports, Walker
 from loadtest.world import World
@@ -26,6 +27,7 @@ BEFORE_S, AWAY_S, AFTER_S = 3.0, 1.0, 2.0
 AT_ONCE = 50
 DOOMED, KEPT = 0, 1
 RECOVERED_WITHIN_S = 60
+AGAIN_WITHIN_S = 1.0
 READ = Json().read
 
 
@@ -40,7 +42,9 @@ class Client:
     log: list[str] = field(default_factory=list)  # the times of the fixes, as they were applied
     early: list[Mapping[str, Any]] | None = None  # heard before the join's ack
     gaps: int = 0
+    repeats: int = 0
     missed: int = 0  # events that the last join gave
+    refused: int = 0  # times that it was told to try again
     socket: Socket | None = None
 
     async def join(self, url: str) -> bool:
@@ -73,7 +77,15 @@ class Client:
         elif body["seq"] > self.seq:
             self.gaps += body.get("from", body["seq"]) > self.seq + 1
             self.seq = body["seq"]
-            self.log += [fix["recordedAt"] for fix in body.get("locations", ())]
+            for fix in body.get("locations", ()):
+                self._move(fix["recordedAt"])
+
+    def _move(self, at: str) -> None:
+        """The newest by its own time wins; one that is told again under another number changes nothing."""
+        if self.log and at <= self.log[-1]:
+            self.repeats += 1
+        else:
+            self.log.append(at)
 
 
 async def recovery(clients: int = CLIENTS) -> dict[str, Any]:
@@ -89,7 +101,9 @@ async def recovery(clients: int = CLIENTS) -> dict[str, Any]:
         exits.callback(_close, everyone)
         say(f"{clients:,} clients join {TRIPS} trips")
         for at in range(0, clients, AT_ONCE):
-            await asyncio.gather(*(client.join(stand.urls[DOOMED]) for client in everyone[at : at + AT_ONCE]))
+            await asyncio.gather(*(_at_last(client, stand.urls[DOOMED]) for client in everyone[at : at + AT_ONCE]))
+        for client in everyone:
+            client.refused = 0
         acked = await _storm(stand, world, everyone, doomed)
     return _figures(everyone, acked)
 
@@ -102,12 +116,13 @@ class Acked:
     recovered: list[bool] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
     all_s: float = 0.0
+    reports_refused: int = 0
 
 
 async def _storm(stand: Stand, world: World, everyone: Sequence[Client], doomed: asyncio.subprocess.Process) -> Acked:
     """Kill their node, let them miss something, then bring them back in the same moment."""
     found = Acked(defaultdict(list))
-    reports = await Reports.to(stand.urls[KEPT], 1)  # one connection: a trip's fixes keep their order
+    reports = await Reports.to(stand.urls[KEPT], 1, patient=True)  # one connection: a trip's fixes keep their order
 
     def note(walker: Walker, at_ms: int, _moment: float) -> None:
         found.fixes[str(walker.driven.trip_id)].append(instant_of_ms(at_ms))
@@ -123,7 +138,7 @@ async def _storm(stand: Stand, world: World, everyone: Sequence[Client], doomed:
         began = time.monotonic()
 
         async def come_back(client: Client) -> None:
-            found.recovered.append(await client.join(stand.urls[KEPT]))
+            found.recovered.append(await _at_last(client, stand.urls[KEPT]))
             found.took.append(time.monotonic() - began)
 
         async with asyncio.timeout(RECOVERED_WITHIN_S):
@@ -132,11 +147,26 @@ async def _storm(stand: Stand, world: World, everyone: Sequence[Client], doomed:
         await asyncio.sleep(AFTER_S)
         over.set()
         await posting
+        found.reports_refused = reports.refused
         await asyncio.sleep(AFTER_S)
     finally:
         posting.cancel()
         reports.close()
     return found
+
+
+async def _at_last(client: Client, url: str) -> bool:
+    """Again and again, as clients do, while the server asks for it."""
+    while True:
+        try:
+            return await client.join(url)
+        except Refusal as refusal:
+            if not refusal.retry:
+                raise
+        client.refused += 1
+        if client.socket is not None:
+            client.socket.close()
+        await asyncio.sleep(random.uniform(0, AGAIN_WITHIN_S))
 
 
 async def _report(reports: Reports, walkers: Sequence[Walker], acked: Callable[..., None], over: asyncio.Event) -> None:
@@ -152,7 +182,10 @@ def _figures(everyone: Sequence[Client], acked: Acked) -> dict[str, Any]:
         "all_recovered_s": round(acked.all_s, 2),
         "recovered": sum(acked.recovered),
         "exact": exact,
+        "told_to_try_again": sum(client.refused for client in everyone),
+        "reports_refused": acked.reports_refused,
         "gaps": sum(client.gaps for client in everyone),
+        "repeats": sum(client.repeats for client in everyone),
         "events_missed": {
             "least": min(client.missed for client in everyone),
             "most": max(client.missed for client in everyone),

@@ -1,4 +1,4 @@
-"""``roads``: what a message costs by WebSocket, by long-polling and by plain requests; as JSON and as msgpack."""
+"""``roads``: a message by WebSocket, by long-polling and by plain requests, as JSON and as msgpack: bytes and CPU."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from loadtest.client import Connection
 from loadtest.errors import LoadtestError
 from loadtest.ingest import say
 from loadtest.machine import cpu_s
+from loadtest.publishing import on_bus
 from loadtest.sockets import Codec, Json, Packed, Socket
 from loadtest.stand import Stand
 from loadtest.table import table
 from loadtest.walkers import Reports, Walker
-from loadtest.world import Driven
+from loadtest.world import Driven, World
 
 MEMBERS = 200
-FIXES_PER_S = 10  # of one trip; each is a message to everyone
+EVENTS_PER_S = 10  # of one trip; each is a message to everyone
 ASKS_PER_S = 1  # of each who asks by plain requests
+SETTLED_S = 2  # who watches has been told
 SILENT_S = 0.5
 OK = 200
 
@@ -42,8 +44,12 @@ class Place:
     """Where it is measured."""
 
     stand: Stand
-    driven: Driven
+    world: World
     token: str
+
+    @property
+    def driven(self) -> Driven:
+        return self.world.driven[0]
 
     @property
     def join(self) -> tuple[str, dict[str, str]]:
@@ -51,13 +57,12 @@ class Place:
 
 
 async def roads(seconds: float = 5, members: int = MEMBERS) -> dict[str, Any]:
-    """The same trip for as many members each time; all of the server's CPU counts, the report's too."""
-    found: dict[str, Any] = {"members": members, "fixes_per_s": FIXES_PER_S}
+    """The same trip for as many members each time, told by way of the bus, so that no report is counted."""
+    found: dict[str, Any] = {"members": members, "events_per_s": EVENTS_PER_S}
     async with Stand.open() as stand:
         world = await stand.world(1)
-        place = Place(stand, world.driven[0], await stand.sign_in(world.org_id))
+        place = Place(stand, world, await stand.sign_in(world.org_id))
         ways: dict[str, Callable[[], AbstractAsyncContextManager[Sequence[Member]]]] = {
-            "nobody": _none,
             "websocket_json": lambda: _sockets(place, members, Json()),
             "websocket_msgpack": lambda: _sockets(place, members, Packed()),
             "polling_json": lambda: _polls(place, members),
@@ -69,11 +74,6 @@ async def roads(seconds: float = 5, members: int = MEMBERS) -> dict[str, Any]:
         found["plain_requests"] = await _asking(place, members, seconds)
         say(f"  plain requests: {found['plain_requests']}")
     return found
-
-
-@asynccontextmanager
-async def _none() -> AsyncIterator[Sequence[Member]]:
-    yield []
 
 
 @asynccontextmanager
@@ -103,22 +103,19 @@ async def _polls(place: Place, count: int) -> AsyncIterator[Sequence[Member]]:
 
 
 async def _measured(place: Place, members: Sequence[Member], seconds: float) -> dict[str, float]:
-    await asyncio.sleep(SILENT_S)
-    pid, reports = place.stand.pids[0], await Reports.to(place.stand.urls[0], 1)
+    await asyncio.sleep(SETTLED_S)
+    pid, told = place.stand.pids[0], round(seconds * EVENTS_PER_S)
     events, size, cpu = _events(members), sum(member.bytes_in for member in members), cpu_s(pid)
-    try:
-        posted = await reports.steadily([Walker(place.driven)], FIXES_PER_S, seconds)
-    finally:
-        reports.close()
+    async with on_bus(place.stand, place.world, place.driven) as tell:
+        for _ in range(told):
+            await tell(1)
+            await asyncio.sleep(1 / EVENTS_PER_S)
     await _silence(members)
     cpu, messages = cpu_s(pid) - cpu, _events(members) - events
-    if messages < len(members) * posted:
-        raise LoadtestError(f"{posted} fixes for {len(members)} members gave {messages} messages")
-    if not messages:
-        return {"us_per_fix": round(cpu / posted * 1e6, 1)}
     size = sum(member.bytes_in for member in members) - size
     return {
         "messages": messages,
+        "events_per_message": round(told * len(members) / messages, 2),
         "bytes_per_message": round(size / messages),
         "us_per_message": round(cpu / messages * 1e6, 1),
     }
@@ -135,9 +132,19 @@ async def _silence(members: Sequence[Member]) -> None:
         await asyncio.sleep(SILENT_S)
 
 
+async def _report(place: Place) -> None:
+    """One fix, so that there is a position to ask for."""
+    reports = await Reports.to(place.stand.urls[0], 1)
+    try:
+        await reports.post(Walker(place.driven))
+    finally:
+        reports.close()
+
+
 async def _asking(place: Place, count: int, seconds: float) -> dict[str, float]:
     """`GET /tracking/trips/{id}/latest`, once a second each."""
     url, pid = place.stand.urls[0], place.stand.pids[0]
+    await _report(place)
     connections = [await Connection.to(url) for _ in range(count)]
     request = (
         f"GET /api/v1/tracking/trips/{place.driven.trip_id}/latest HTTP/1.1\r\nHost: localhost\r\n"

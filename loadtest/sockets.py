@@ -25,6 +25,14 @@ ENGINE_OPEN, ENGINE_PING, ENGINE_PONG, ENGINE_MESSAGE = b"0", b"2", b"3", b"4"
 _to_json, _of_json = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
 
+class Refusal(LoadtestError):
+    """What a server said no to. ``retry``: it asks for the same again."""
+
+    def __init__(self, what: str, error: Any) -> None:
+        super().__init__(f"{what} was refused: {error}")
+        self.retry = bool(isinstance(error, dict) and error.get("retry"))
+
+
 class Codec(Protocol):
     """Socket.IO packets as frames. ``path``: where a server reads this kind."""
 
@@ -130,7 +138,7 @@ class Socket(asyncio.Protocol):
     async def to(
         cls, url: str, token: str, *, codec: Codec | None = None, heard: Callable[[bytes], None] | None = None
     ) -> Socket:
-        """Connected. ``LoadtestError`` when it is refused, OSError or TimeoutError when nobody answers."""
+        """Connected. ``Refusal`` when it is refused, OSError or TimeoutError when nobody answers."""
         parts = urlsplit(url)
         _, made = await asyncio.get_running_loop().create_connection(
             lambda: cls(parts.netloc, token, codec or Json(), heard), parts.hostname or "", parts.port or 80
@@ -143,13 +151,13 @@ class Socket(asyncio.Protocol):
         return made
 
     async def call(self, event: str, body: object) -> dict[str, Any]:
-        """The ack. ``LoadtestError`` when it says no."""
+        """The ack. ``Refusal`` when it says no."""
         number = next(self.numbers)
         self.waiting[number] = asyncio.get_running_loop().create_future()
         self._write(self.codec.packet(EVENT, [event, body], number))
         answer: dict[str, Any] = (await asyncio.wait_for(self.waiting[number], ANSWER_WITHIN_S))[0]
         if not answer.get("ok"):
-            raise LoadtestError(f"{event} was refused: {answer.get('error')}")
+            raise Refusal(event, answer.get("error"))
         return answer
 
     async def hear(self, events: int, within_s: float = ANSWER_WITHIN_S) -> None:
@@ -215,7 +223,7 @@ class Socket(asyncio.Protocol):
         if kind == CONNECT and not self.signed_in.done():
             self.signed_in.set_result(None)
         elif kind == REFUSED:
-            self._fail(LoadtestError(f"a socket was refused: {data}"))
+            self._fail(Refusal("a socket", data.get("data") if isinstance(data, dict) else data))
         elif kind == ACK and number is not None and (waiting := self.waiting.pop(number, None)) and not waiting.done():
             waiting.set_result(data)
 

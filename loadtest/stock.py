@@ -15,7 +15,7 @@ from aiohttp import web
 
 from waypost.commands.common import loop_factory
 
-PAUSE_S = 0.005  # lets each broadcast leave before the next, as the peer does
+PAUSE_S = 0  # lets each broadcast leave before the next, as the peer does
 
 sio = socketio.AsyncServer(async_mode="aiohttp", cors_allowed_origins=[])
 

@@ -11,7 +11,8 @@ from loadtest.client import PING, Connection
 from loadtest.errors import LoadtestError
 from loadtest.world import Driven
 
-OK = 200
+OK, AWAY = 200, 503
+AGAIN_S = 0.2
 MPS = 13.4
 E7_PER_MS = MPS / 0.011132 / 1000  # ten-millionths of a degree of latitude
 TURN_MS = 3_600_000  # there and back
@@ -50,6 +51,8 @@ class Reports:
     """Keep-alive connections that walkers share."""
 
     connections: Sequence[Connection]
+    patient: bool = False  # send what was refused for now again, as phones do
+    refused: int = 0
     free: asyncio.Queue[Connection] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,8 +61,8 @@ class Reports:
             self.free.put_nowait(each)
 
     @classmethod
-    async def to(cls, url: str, count: int) -> Reports:
-        return cls([await Connection.to(url) for _ in range(count)])
+    async def to(cls, url: str, count: int, *, patient: bool = False) -> Reports:
+        return cls([await Connection.to(url) for _ in range(count)], patient)
 
     def close(self) -> None:
         for each in self.connections:
@@ -71,10 +74,14 @@ class Reports:
         request, at = walker.request(time.time_ns() // 1_000_000)
         try:
             status, answer = await connection.ask(request)
+            while status == AWAY and self.patient:
+                self.refused += 1
+                await asyncio.sleep(AGAIN_S)
+                status, answer = await connection.ask(request)
         except ConnectionError as error:
             raise LoadtestError(f"the server that is measured went away: {error}") from error
         self.free.put_nowait(connection)
-        if status != OK or b'"accepted":1' not in answer or b'"flagged":[{' in answer:
+        if status != OK or (b'"accepted":1' not in answer and not self.refused) or b'"flagged":[{' in answer:
             raise LoadtestError(f"the server answered {status}: {answer[:200].decode(errors='replace')}")
         if acked is not None:
             acked(walker, at, time.monotonic())
@@ -96,6 +103,7 @@ class Reports:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         return count
 
     async def busily(self, walker: Walker, seconds: float, seen: Callable[[int], Awaitable[None]]) -> int:

@@ -194,6 +194,7 @@ async def wired(served: Served, auth: object = None, *, packed: bool = False, jo
             await send_connect(wire, auth)
             answer = await wire.next()
             wire.sid = answer["data"]["sid"] if packed else json.loads(answer[2:])["sid"]
+            await until(lambda: served.stack.members.main[wire.sid].direct)  # what follows the answer waits a moment
         yield wire
 
 

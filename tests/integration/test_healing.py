@@ -107,9 +107,11 @@ class World:
 @pytest.fixture
 def world(services: Services, org: Org) -> World:
     told, clock, rooms = Told(), FakeClock(datetime.now(UTC)), list[LiveRoom]()
-    return World(
-        services, org, told, clock, Healing(services.database, clock, told, lambda: rooms, services.hub.logged), rooms
-    )
+
+    async def live() -> list[LiveRoom]:
+        return rooms
+
+    return World(services, org, told, clock, Healing(services.database, clock, told, live, services.hub.logged), rooms)
 
 
 async def test_what_was_never_told_is_told_once_to_the_trip_and_to_the_fleet(world: World):

@@ -86,6 +86,27 @@ async def test_a_reader_that_is_slow_but_reads_is_not_taken_for_one_that_stalls(
         assert there.stack.is_open(sid)
 
 
+async def test_the_write_buffer_stays_bounded_while_it_is_neither_full_nor_empty():
+    async with served(few_bytes()) as there, raw(there) as slow:
+        (sid,) = there.desk.here
+        shrink(there, sid)
+        line = there.stack.members.main[sid].line
+        assert line is not None
+        assert line.transport is not None
+        seq = 0
+        while line.transport.get_write_buffer_size() <= 8192:
+            seq += 1
+            there.stack.broadcast([sid], [event(seq, pad="x" * 1000)])
+        while not 2048 < line.transport.get_write_buffer_size() < 7000:  # above the mark where it goes on by itself
+            await asyncio.get_running_loop().sock_recv(slow.sock, 500)
+            await asyncio.sleep(0.001)
+        for _ in range(100):
+            seq += 1
+            there.stack.broadcast([sid], [event(seq, pad="x" * 1000)])
+            assert line.transport.get_write_buffer_size() < 3 * 8192
+        assert f'"seq":{seq}}}]'.encode() in await slow.read(f'"seq":{seq}}}]'.encode())
+
+
 async def test_a_member_that_was_busy_gets_everything_in_order_and_positions_joined():
     def moved(seq: int) -> dict[str, object]:
         place = {"vehicleId": "v", "recordedAt": f"2026-11-22T10:{seq // 60:02}:{seq % 60:02}.000Z", "pad": "x" * 200}
@@ -151,11 +172,15 @@ async def _wave(there: Served, stalled: int) -> None:
         await until(lambda: not there.stack.traffic.lines)
 
 
+def _resident_kib() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+
 async def test_those_that_stall_leave_no_memory_taken():
     """What the first ones needed is enough for all who come after them."""
     taken_kib = []
     async with served(few_bytes(abort_after_s=0.1)) as there:
         for _ in range(6):
             await _wave(there, stalled=30)
-            taken_kib.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4)
+            taken_kib.append(_resident_kib())
     assert taken_kib[-1] - taken_kib[1] < 2048, taken_kib

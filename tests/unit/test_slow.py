@@ -88,9 +88,9 @@ def test_it_is_over_by_bytes_or_by_events():
     backlog = Backlog(packed=False)
     for seq in range(1, 11):
         backlog.add(happened(seq, pad="x" * 1000))
-    assert backlog.is_over(size=10_000, events=100)
-    assert backlog.is_over(size=10**6, events=9)
-    assert not backlog.is_over(size=10**6, events=10)
+    assert backlog.is_over(size=10_000, answers=10**9, events=100)
+    assert backlog.is_over(size=10**6, answers=10**9, events=9)
+    assert not backlog.is_over(size=10**6, answers=10**9, events=10)
 
 
 def test_what_is_put_first_comes_first_and_take_takes_no_more_than_asked():

@@ -48,8 +48,8 @@ export function stateOf(vehicle: Vehicle, nowMs: number): VehicleState {
  */
 export function advance(before: Vehicle | undefined, position: Position): Vehicle {
   const recordedAtMs = Date.parse(position.recordedAt);
-  const takenBack = position.withdrawn && Date.parse(position.withdrawn) === before?.recordedAtMs;
-  if (before && recordedAtMs < before.recordedAtMs && !takenBack) return before;
+  const takenBackMs = position.withdrawn ? Date.parse(position.withdrawn) : -Infinity;
+  if (before && recordedAtMs < before.recordedAtMs && takenBackMs < before.recordedAtMs) return before;
   const move = before?.position ? moveBetween(before.position, position) : undefined;
   const seconds = (recordedAtMs - (before?.recordedAtMs ?? 0)) / 1_000;
   const apparentMps = move && seconds > 0 ? move.distanceM / seconds : before?.speedMps;

@@ -60,6 +60,20 @@ describe('rooms', () => {
     expect(socket.last('fleet:join').data).toEqual({ since: { epoch: 'a', seq: 5 } });
   });
 
+  it('are joined a few at a time: a server refuses what is too many at once', () => {
+    for (let n = 0; n < 20; n += 1) client.joinTrip(`t${n}`, handlers());
+    socket.opens();
+    expect(socket.asked('trip:join')).toHaveLength(8);
+    for (let n = 0; n < 3; n += 1) socket.asked('trip:join')[n]?.answer(null, ack(5));
+    expect(socket.asked('trip:join')).toHaveLength(11);
+    socket.loses('transport close');
+    expect(socket.asked('trip:join')).toHaveLength(11); // socket.io would keep it, and send it with the next connection
+    socket.opens();
+    expect(socket.asked('trip:join')).toHaveLength(19);
+    for (let n = 11; n < 31; n += 1) socket.asked('trip:join')[n]?.answer(null, ack(5));
+    expect(socket.asked('trip:join')).toHaveLength(31);
+  });
+
   it('get their own events: a trip may be told of in its room and in the fleet', () => {
     const [fleet, trip] = [handlers(), handlers()];
     socket.opens();

@@ -1,5 +1,6 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import { Commands, type Answer } from './commands';
+import { Gate } from './joining';
 import { Membership, type MembershipSpec } from './membership';
 import { NewestOfFleet, NewestOfTrip } from './newest';
 import { OwnRooms } from './own';
@@ -74,6 +75,7 @@ export class WaypostClient {
   readonly socket: Socket;
   readonly #options: ClientOptions;
   readonly #members = new Map<string, Membership<Joined>>();
+  readonly #gate = new Gate();
   readonly #commands: Commands;
   readonly #own: OwnRooms;
   readonly #handlers = new Map<string, Set<(payload: unknown) => void>>();
@@ -98,7 +100,7 @@ export class WaypostClient {
     };
     this.socket = options.url === undefined ? io(given) : io(options.url, given);
     this.#commands = new Commands(this.socket);
-    this.#own = new OwnRooms(this.socket, {
+    this.#own = new OwnRooms(this.socket, this.#gate, {
       onEvent: (event) => this.#tell(event.name, event.payload),
       onStale: () => options.onStale?.(),
     });
@@ -186,13 +188,11 @@ export class WaypostClient {
 
   /** The result leaves, and says whether that was still to be done. */
   #enter<A extends Joined>(key: string, spec: MembershipSpec<A>): () => boolean {
-    const membership = new Membership<A>(this.socket, {
-      ...spec,
-      onSnapshot: (ack) => {
-        this.#options.onHeard?.();
-        spec.onSnapshot(ack);
-      },
-    });
+    const heard = (ack: A) => {
+      this.#options.onHeard?.();
+      spec.onSnapshot(ack);
+    };
+    const membership = new Membership<A>(this.socket, { ...spec, onSnapshot: heard }, this.#gate);
     const member = membership as unknown as Membership<Joined>;
     this.#members.get(key)?.lost();
     this.#members.set(key, member);

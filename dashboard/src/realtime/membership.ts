@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io-client';
-import { Joining } from './joining';
+import { Gate, Joining } from './joining';
 import { Seen } from './newest';
 import { asRoomEvent, missedOf, type Joined, type Refusal, type RoomEvent } from './protocol';
 import { Room, type Mark } from './room';
@@ -30,9 +30,9 @@ export class Membership<A extends Joined> {
   readonly #seen = new Seen();
   readonly #joining: Joining<A>;
 
-  constructor(socket: Socket, spec: MembershipSpec<A>) {
+  constructor(socket: Socket, spec: MembershipSpec<A>, gate = new Gate()) {
     this.#spec = spec;
-    this.#joining = new Joining<A>(socket, {
+    this.#joining = new Joining<A>(socket, gate, {
       event: spec.join,
       params: () => this.#params(),
       onAck: (ack) => this.#accept(ack),

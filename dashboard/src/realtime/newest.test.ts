@@ -24,11 +24,12 @@ it('shows no vehicle going back', () => {
   ]);
 });
 
-it('goes back only from the very place that is taken back', () => {
+it('goes back only from what is taken back', () => {
   const newest = new NewestOfFleet();
   newest.reset([place(9)]);
   expect(newest.news([place(3, 8)])).toEqual([]);
   expect(newest.news([place(3, 9), place(4)])).toEqual([place(3, 9), place(4)]);
+  expect(newest.news([place(2, 7), place(5)])).toEqual([place(2, 7), place(5)]);
 });
 
 it('begins anew from a snapshot, also from an older one', () => {

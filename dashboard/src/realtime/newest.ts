@@ -25,7 +25,10 @@ export class Seen {
   }
 }
 
-/** The time of each vehicle's newest position: what is older is no news, unless it takes that very one back. */
+/**
+ * The time of each vehicle's newest position: what is older is no news, unless it takes that back. `withdrawn` says up to
+ * when: all that was told after the position itself, up to that time.
+ */
 export class NewestOfFleet {
   readonly #times = new Map<string, string>();
 
@@ -42,7 +45,8 @@ export class NewestOfFleet {
 
   #isNews({ vehicleId, recordedAt, withdrawn }: OfVehicle): boolean {
     const known = this.#times.get(vehicleId);
-    if (known !== undefined && recordedAt < known && withdrawn !== known) return false;
+    const isOld = known !== undefined && recordedAt < known;
+    if (isOld && !(withdrawn && known <= withdrawn)) return false;
     this.#times.set(vehicleId, recordedAt);
     return true;
   }

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io-client';
-import { Joining } from './joining';
+import { Gate, Joining } from './joining';
 import { Seen } from './newest';
 import { missedOf, type OwnJoined, type PlacedEvent } from './protocol';
 import { Room } from './room';
@@ -25,9 +25,9 @@ export class OwnRooms {
   readonly #seen = new Seen();
   readonly #joining: Joining<OwnJoined>;
 
-  constructor(socket: Socket, spec: OwnSpec) {
+  constructor(socket: Socket, gate: Gate, spec: OwnSpec) {
     this.#spec = spec;
-    this.#joining = new Joining<OwnJoined>(socket, {
+    this.#joining = new Joining<OwnJoined>(socket, gate, {
       event: 'own:join',
       params: () => ({ since: { person: this.#rooms.person.begin(), staff: this.#rooms.staff.begin() } }),
       onAck: (ack) => this.#accept(ack),

@@ -49,6 +49,7 @@ class Clients:
         self.namespaces = frozenset(namespaces)
         self.workers = Workers()
         self.leaving = Lane()
+        self.is_draining = False  # nobody comes in any more
         traffic.last_words = self.last_words
 
     # What the engine tells.
@@ -183,6 +184,9 @@ class Clients:
 
     def _connect(self, connection: Connection, client: Client, packet: Packet, size: int) -> None:
         namespace = packet.namespace
+        if self.is_draining:  # not refused: the official clients would not come back by themselves
+            connection.shut("going away", code=GOING_AWAY)
+            return
         if namespace in client.sids or client.request is None:
             raise Malformed("connected already")
         if size > MAX_AUTH_BYTES or len(client.lane) >= self.traffic.options.waiting_events:

@@ -47,7 +47,6 @@ class Drain:
         """Send everybody away; returns when they have gone, or after the time that was set."""
         self.begun = True
         await self.clock.sleep(self.notice_s)
-        self.hub.is_draining = True
         self.hub.stack.refuse_new()
         sids = list(self.hub.door.connections)
         if not sids:

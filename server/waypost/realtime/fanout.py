@@ -107,7 +107,7 @@ class WebSocket(WebSocketDataQueue):
 
     def write(self, frames: bytes) -> None:
         """Past all that waits: a heartbeat's own."""
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():  # else it may raise
             self.transport.write(frames)
 
     def end(self, code: int, why: str, last: bytes = b"", *, patient: bool = False) -> None:
@@ -329,6 +329,7 @@ class Stack:
         """From now on who wants to connect is sent elsewhere."""
         for server in self.servers:
             server.eio.is_draining = True
+        self.clients.is_draining = True
 
     @property
     def counts(self) -> Counts:

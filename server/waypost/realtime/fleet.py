@@ -37,14 +37,16 @@ def newest_of_fleet(events: Sequence[Event]) -> dict[str, str]:
     """Of each vehicle the time of the newest position that these tell of."""
     newest: dict[str, str] = {}
     for event in events:
-        for position in event.body.get("positions", ()):
-            newest[position["vehicleId"]] = max(position["recordedAt"], newest.get(position["vehicleId"], ""))
+        told = event.body.get("positions", ())
+        newest.update((p["vehicleId"], p["recordedAt"]) for p in told if _is_news(p, newest.get(p["vehicleId"], "")))
     return newest
 
 
 def newest_of_trip(events: Sequence[Event]) -> str | None:
-    """The time of the newest fix that these tell of; None: of none."""
-    return max((fix["recordedAt"] for event in events for fix in event.body.get("locations", ())), default=None)
+    """The time of the newest fix that these tell of and do not take back; None: of none."""
+    gone = {at for event in events for at in event.body.get("withdrawn", ())}
+    told = (fix["recordedAt"] for event in events for fix in event.body.get("locations", ()))
+    return max((at for at in told if at not in gone), default=None)
 
 
 def _is_news(position: Mapping[str, Any], told: str) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from aiohttp import web
@@ -28,11 +27,11 @@ from waypost.realtime.fanout import Options, Refused, Stack
 from waypost.realtime.fleet import newest_of_fleet, newest_of_trip
 from waypost.realtime.recovery import since_of
 from waypost.realtime.rooms import RoomIndex
-from waypost.realtime.service import LiveRoom, trip_of
+from waypost.realtime.service import LiveRoom, parts_of, trip_of
 from waypost.realtime.wire import Missed
 
 LOGGED_OF_TRIP, LOGGED_OF_FLEET = 5, 50  # events, the newest of which tell what a room knows
-CUT_AT_ONCE = 50
+CUT_AT_ONCE, LIVE_AT_ONCE = 50, 500
 MakeBus = Callable[[Callable[[Event], None], Callable[[str, Place], None]], RedisBus]
 
 
@@ -76,7 +75,6 @@ class Hub:
     paces: Paces
     make_bus: MakeBus
     index: RoomIndex = field(default_factory=RoomIndex)
-    is_draining: bool = False  # nobody is let in any more
     stack: Stack = field(init=False)
     bus: RedisBus = field(init=False)
     commands: Commands = field(init=False)
@@ -141,18 +139,24 @@ class Hub:
             except Exception:  # noqa: BLE001 - one odd connection must not keep the others from being cut
                 log.exception("cut_failed")
 
-    def live(self) -> Sequence[LiveRoom]:
+    async def live(self) -> Sequence[LiveRoom]:
         """The rooms of positions that somebody here is in, and the newest that each has been told here."""
-        return [found for room in self.index.members if (found := self._live(room)) is not None]
+        found: list[LiveRoom] = []
+        for number, room in enumerate(list(self.index.members)):
+            if number % LIVE_AT_ONCE == LIVE_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            if (told := self._told(room)) is not None:
+                found.append(told)
+        return found
 
-    def _live(self, room: str) -> LiveRoom | None:
-        _, org_id, kind, *trip = room.split(":")
+    def _told(self, room: str) -> LiveRoom | None:
+        org_id, kind, trip_id = parts_of(room)
         if kind == "fleet":
-            return LiveRoom(room, UUID(org_id), None, self.broadcast.fleet.newest.get(room, {}))
+            return LiveRoom(room, org_id, None, self.broadcast.fleet.newest.get(room, {}))
         if kind != "trip":
             return None
         event = self.broadcast.newest.get(room)
-        return LiveRoom(room, UUID(org_id), UUID(trip[0]), newest_of_trip([event] if event is not None else []))
+        return LiveRoom(room, org_id, trip_id, newest_of_trip([event]) if event is not None else None)
 
     async def logged(self, room: str) -> Mapping[str, str] | str | None:
         """The newest that a room has been told lately on whatever node, as ``LiveRoom`` has it. ``RedisAway``."""
@@ -175,10 +179,6 @@ class Hub:
 
     async def connected(self, sid: str, request: web.Request, auth: object) -> None:
         """Let a connection in; ``Refused`` says why not."""
-        if self.is_draining:
-            raise Refused(
-                "draining", {"code": "draining", "detail": "This server stops; connect again.", "retry": True}
-            )
         token = auth.get("token") if isinstance(auth, dict) else None
         if not isinstance(token, str) or not token:
             raise Refused("token-missing", {"code": "token-missing", "detail": "Connect with auth: {token}."})

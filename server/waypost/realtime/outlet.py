@@ -6,7 +6,6 @@ Whoever sends says ``put``. A member that lets too much wait, or takes nothing f
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ class Outlet(AsyncSocket):  # type: ignore[misc]  # the library is untyped
 
     def put(self, item: Item) -> None:
         """Send it, after everything that was sent before."""
-        if self.direct is None or self.held:
+        if self.direct is None or self.held or self.direct.is_closing():
             self.wait([item])
         else:
             self.direct.write(item.packed_frame if self.packed else item.frame)
@@ -68,16 +67,14 @@ class Outlet(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         if self.held:
             items, self.held = [*self.held, *items], []
         self.traffic.counts.queued += len(items)
-        options = self.traffic.options
-        # What comes last may be as large as it is: it was asked for, and nobody is slow for that.
-        most = options.backlog_bytes if self.queue.size > options.backlog_bytes else sys.maxsize
         for item in items:
             self.queue.add(item)
         if self.poll is None or self.corks:
             self.flush()
         elif not self.poll.done():
             self.poll.set_result(None)
-        if self.queue.is_over(size=most, events=options.backlog_events):
+        options = self.traffic.options
+        if self.queue.is_over(size=options.backlog_bytes, answers=options.answers_bytes, events=options.backlog_events):
             self.cut("backlog")
 
     def cork(self) -> None:
@@ -103,6 +100,8 @@ class Outlet(AsyncSocket):  # type: ignore[misc]  # the library is untyped
         if self.line is None or self.line.transport is None or self.corks or self.closed:
             return
         line, transport, high = self.line, self.line.transport, self.traffic.options.high_water_bytes
+        if transport.is_closing():  # its end is on its way
+            return
         while len(self.queue) and transport.get_write_buffer_size() < high:
             transport.write(written(self.taken(high), packed=self.packed))
             self.progress_at = self.traffic.loop.time()  # there was room: it has taken something

@@ -43,6 +43,7 @@ class Options:
     high_water_bytes: int = 64 * 1024  # of a transport's write buffer: beyond it a member is busy
     backlog_bytes: int = 1024 * 1024  # beyond it, or beyond so many events, a member is cut
     backlog_events: int = 1000
+    answers_bytes: int = 16 * 1024 * 1024  # of answers that it asked for and does not fetch
     stalled_s: float = 10.0  # a busy member that takes nothing for so long is cut
     abort_after_s: float = 5.0  # from Close to the end of the transport
     tick_s: float = 0.05

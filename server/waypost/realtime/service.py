@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -41,15 +42,16 @@ def trip_room(org_id: UUID, trip_id: UUID) -> str:
     return f"org:{org_id}:trip:{trip_id}"
 
 
+@lru_cache(maxsize=20_000)
+def parts_of(room: str) -> tuple[UUID, str, UUID | None]:
+    """Whose room it is, of what kind, and of a trip's room the trip."""
+    _, org_id, kind, *what = room.split(":")
+    return UUID(org_id), kind, UUID(what[0]) if kind == "trip" else None
+
+
 def trip_of(room: str) -> UUID | None:
     """The trip whose room it is; None for a room of another kind."""
-    _, _, trip_id = room.partition(":trip:")
-    return UUID(trip_id) if trip_id else None
-
-
-def org_of(room: str) -> UUID:
-    """Whose room it is."""
-    return UUID(room.split(":", 2)[1])
+    return parts_of(room)[2]
 
 
 def fleet_room(org_id: UUID) -> str:

@@ -58,26 +58,29 @@ def size_of(item: Item, *, packed: bool) -> int:
 class Backlog:
     """Its memory is there only while something waits. Not shared between connections."""
 
-    __slots__ = ("_items", "_open", "_packed", "conflated", "size")
+    __slots__ = ("_items", "_open", "_packed", "asked", "conflated", "size")
 
     def __init__(self, *, packed: bool) -> None:
         self._packed = packed
         self._items: deque[Item | _Run] | None = None
         self._open: dict[str, _Run] | None = None  # per room the run that its next position may still join
         self.size = 0  # bytes, were it all written as frames
+        self.asked = 0  # of these what it asked for itself: answers may be large, and nobody is slow for that
         self.conflated = 0  # events that left, or will leave, as part of another
 
     def __len__(self) -> int:
         return len(self._items) if self._items is not None else 0
 
-    def is_over(self, *, size: int, events: int) -> bool:
-        """Is more waiting than anybody may leave waiting?"""
-        return self.size > size or len(self) > events
+    def is_over(self, *, size: int, answers: int, events: int) -> bool:
+        """Is more waiting than anybody may leave waiting? ``size``: of what was not asked for."""
+        return self.size - self.asked > size or self.asked > answers or len(self) > events
 
     def add(self, item: Item) -> None:
         """Put it behind what waits."""
         size = size_of(item, packed=self._packed)
         self.size += size
+        if isinstance(item, Letter):
+            self.asked += size
         items, runs = self._begun()
         if isinstance(item, Event) and item.is_latest:
             self._add_latest(items, runs, item, size)
@@ -86,7 +89,10 @@ class Backlog:
 
     def put_first(self, item: Item) -> None:
         """Put it before everything that waits."""
-        self.size += size_of(item, packed=self._packed)
+        size = size_of(item, packed=self._packed)
+        self.size += size
+        if isinstance(item, Letter):
+            self.asked += size
         self._begun()[0].appendleft(item)
 
     def take(self, size: int) -> list[Item]:
@@ -105,7 +111,7 @@ class Backlog:
         """Let everything go; how many items that were."""
         dropped = len(self)
         self._items = self._open = None
-        self.size = 0
+        self.size = self.asked = 0
         return dropped
 
     def _begun(self) -> tuple[deque[Item | _Run], dict[str, _Run]]:
@@ -133,6 +139,8 @@ class Backlog:
         if not isinstance(item, _Run):
             weight = size_of(item, packed=self._packed)
             self.size -= weight
+            if isinstance(item, Letter):
+                self.asked -= weight
             return [item], weight
         runs = self._begun()[1]
         if runs.get(item.event.room) is item:

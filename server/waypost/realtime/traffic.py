@@ -126,7 +126,7 @@ class Traffic:
 
     def _write(self, connection: Connection, held: list[Item], forms: dict[bool, bytes]) -> None:
         transport = connection.direct
-        if transport is None:
+        if transport is None or transport.is_closing():
             connection.held = []
             connection.wait(held)
             return

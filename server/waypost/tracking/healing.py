@@ -26,6 +26,7 @@ from waypost.tracking.storage_live import Lately
 EVERY_S = 3.0
 ON_ITS_WAY = timedelta(seconds=2)  # from the receipt to the watchers' node, with a hiccup of Redis
 LOOKED_BACK = timedelta(minutes=1)
+AGAIN = timedelta(seconds=10)  # what was told again may have been lost again
 IN_THE_SNAPSHOT = timedelta(seconds=6)  # before we saw that a room lives: what is older, who joined has read
 MOST_VEHICLES, MOST_AT_ONCE, TRIPS_AT_ONCE, LOGS_AT_ONCE = 5_000, 1_000, 2_000, 50
 _CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing
@@ -38,6 +39,13 @@ class Place(NamedTuple):
     vehicle: str
 
 
+class Retold(NamedTuple):
+    """The time of a fix that was told again, and when that was."""
+
+    at: str
+    told_at: datetime
+
+
 @dataclass(slots=True)
 class Healing:
     """Of one node. ``live``: the rooms with members here, and what they were told here; ``logged``: what one was told
@@ -47,10 +55,10 @@ class Healing:
     database: Database
     clock: Clock
     publisher: Publisher
-    live: Callable[[], Sequence[LiveRoom]]
+    live: Callable[[], Awaitable[Sequence[LiveRoom]]]
     logged: Callable[[str], Awaitable[Mapping[str, str] | str | None]]
     seen_at: dict[str, datetime] = field(default_factory=dict)  # rooms that live, and since when we know
-    retold: dict[Place, str] = field(default_factory=dict)  # what was told again, and was not heard yet
+    retold: dict[Place, Retold] = field(default_factory=dict)  # what was told again, and was not heard yet
     logs: dict[str, Mapping[str, str] | str | None] = field(default_factory=dict)  # what the logs of new rooms had
     healed: int = 0
 
@@ -68,36 +76,47 @@ class Healing:
     async def look(self) -> int:
         """Tell again what the rooms that live here should have heard by now; how much it was."""
         now = self.clock.now()
-        rooms = {room.room: room for room in self.live()}  # before the database: what was told was committed before
+        rooms = {
+            room.room: room for room in await self.live()
+        }  # before the database: what was told was committed before
         self.seen_at = {name: self.seen_at.get(name, now) for name in rooms}
         if not rooms:
             self.retold = {}
             return 0
         async with self.database.transaction(SYSTEM) as conn:
             lately = await _lately(conn, rooms.values(), now)
-        behind = await self._unlogged(self._behind(rooms, lately))
-        new = [one for place, one in behind.items() if self.retold.get(place) != one.at][:MOST_AT_ONCE]
+        behind = await self._unlogged(rooms, self._behind(rooms, lately))
+        again = now - AGAIN
+        new = [one for place, one in behind.items() if not self._is_on_its_way(place, one, again)][:MOST_AT_ONCE]
         found: Sequence[tuple[Lately, Position]] = ()
         if new:
             async with self.database.transaction(SYSTEM) as conn:
                 found = await storage_live.positions(conn, new)
-        self.retold = {place: one.at for place, one in behind.items()}
+        at_once = {_place(one): Retold(one.at, now) for one in new}
+        self.retold = {
+            place: at_once.get(place) or self.retold[place] for place in behind if place in at_once | self.retold
+        }
         for one, position in found:
             self._tell(one, position)
         return len(found)
 
-    async def _unlogged(self, behind: Mapping[Place, Lately]) -> dict[Place, Lately]:
-        """Without what the rooms' logs have: it was published, and whoever joined since has read it. Of many new rooms
-        some are asked at a time; the others wait for the next look.
+    def _is_on_its_way(self, place: Place, one: Lately, again: datetime) -> bool:
+        retold = self.retold.get(place)
+        return retold is not None and retold.at == one.at and retold.told_at > again
+
+    async def _unlogged(self, rooms: Mapping[str, LiveRoom], behind: Mapping[Place, Lately]) -> dict[Place, Lately]:
+        """Without what the logs have of rooms that were told nothing here yet: it was published, and whoever joined
+        since has read it. Of many new rooms some are asked at a time; the others wait for the next look.
         """
-        names = {place.room for place in behind}
+        names = {place.room for place in behind if _told(rooms[place.room].newest, place) is None}
         self.logs = {name: logged for name, logged in self.logs.items() if name in self.seen_at}
         asked = [name for name in names if name not in self.logs][:LOGS_AT_ONCE]
         self.logs |= zip(asked, await asyncio.gather(*map(self.logged, asked)), strict=True)
         return {
             place: one
             for place, one in behind.items()
-            if place.room in self.logs and (_told(self.logs[place.room], place) or "") < one.at
+            if place.room not in names
+            or (place.room in self.logs and (_told(self.logs[place.room], place) or "") < one.at)
         }
 
     def _behind(self, rooms: Mapping[str, LiveRoom], lately: Sequence[Lately]) -> dict[Place, Lately]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.platform.telemetry import log
 from waypost.realtime.hub import Hub
-from waypost.realtime.service import org_of, trip_of
+from waypost.realtime.service import parts_of
 from waypost.tracking.wire import TripGone
 from waypost.trips.domain import Sight, may_see
 from waypost.trips.service import Trips
@@ -80,7 +79,6 @@ class SightWatch:
             self.hub.tell(sid, "trip:gone", TripGone(pair[1]))
 
 
-@lru_cache(maxsize=20_000)
 def _pair(room: str) -> Pair | None:
-    trip_id = trip_of(room)
-    return (org_of(room), trip_id) if trip_id is not None else None
+    org_id, _, trip_id = parts_of(room)
+    return (org_id, trip_id) if trip_id is not None else None
