@@ -29,6 +29,10 @@ GOING_AWAY, PROTOCOL_ERROR, POLICY = 1001, 1002, 1008  # of a Close frame
 class Connection(Outlet):
     """The library's socket with our own ways in and out. ``listener_state`` is whose messages it carries."""
 
+    upgrading: bool  # these three are the library's, which is untyped
+    closed: bool
+    closing: bool
+
     def __init__(self, server: Any, sid: str, traffic: Traffic, *, packed: bool) -> None:
         super().__init__(server, sid, traffic, packed=packed)
         self.probing: WebSocket | None = None

@@ -63,14 +63,14 @@ def read_packed(packed: bytes) -> Packet:
 
     try:
         read = msgpack.unpackb(packed, ext_hook=extension, timestamp=1)
-        packet = Packet(read["type"], read["nsp"], read.get("id"), read.get("data"), 0, bool(foreign))
+        kind, namespace, number, data = read["type"], read["nsp"], read.get("id"), read.get("data")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, msgpack.UnpackException) as error:
         raise Malformed("msgpack") from error
-    if type(packet.kind) is not int or not isinstance(packet.namespace, str) or packet.kind > CONNECT_ERROR:
+    if type(kind) is not int or not isinstance(namespace, str) or kind > CONNECT_ERROR:
         raise Malformed("fields")
-    if packet.id is not None and (type(packet.id) is not int or packet.id < 0):
+    if number is not None and (type(number) is not int or number < 0):
         raise Malformed("id")
-    return _checked(packet)
+    return _checked(Packet(kind, namespace, number, data, 0, bool(foreign)))
 
 
 def with_attachments(packet: Packet, attachments: Sequence[bytes]) -> Packet:

@@ -80,7 +80,10 @@ class Traffic:
     def _end_some(self) -> None:
         for _ in range(min(ENDED_AT_ONCE, len(self._ended))):
             connection, line = self._ended.popleft()
-            connection.lost(line)
+            try:
+                connection.lost(line)
+            except Exception:  # noqa: BLE001 - the others have ended as well
+                log.exception("end_failed")
         if self._ended:
             self.loop.call_soon(self._end_some)
 
