@@ -16,11 +16,13 @@ from tests.stacks import (
     asked,
     certified,
     event,
+    few_bytes,
     numbers,
     polling,
     raw,
     send_connect,
     served,
+    shrink,
     wired,
 )
 from tests.waiting import until
@@ -168,3 +170,15 @@ async def test_over_tls_all_is_as_without(tmp_path: Path):
             await ws.send_str("4abc")
             await member.closed()
             await until(lambda: not there.desk.here)
+
+
+async def test_who_sends_no_more_has_ended_though_much_still_waits_for_it():
+    async with served(few_bytes()) as there, raw(there) as half:
+        (sid,) = there.desk.here
+        shrink(there, sid)
+        for seq in range(1, 60):
+            there.stack.broadcast([sid], [event(seq, pad="x" * 1000)])
+        half.sock.shutdown(socket.SHUT_WR)
+        await until(lambda: not there.stack.is_open(sid), within_s=1)
+        await until(lambda: not there.stack.traffic.lines, within_s=2)  # flushed to nobody: aborted in time
+        assert there.stack.counts.backlog_bytes == 0

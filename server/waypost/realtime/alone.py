@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from waypost.realtime.events import Event, Outgoing, Place
+from waypost.realtime.events import Event, Outgoing, Place, outgoing
 from waypost.realtime.live import LiveRooms
+from waypost.realtime.rooms import nothing_said
 from waypost.realtime.scripts import partition_of
 
 ALONE_AFTER_S: Final = 3.0  # a shorter break is waited out, so that nothing is told twice over it
@@ -84,12 +85,19 @@ class Alone:
         """A number is left out before the first of a room that was told something here only; one with a key may be
         known, and make no gap.
         """
-        left, marked = set(self.gaps), []
+        done: set[str] = set()
+        marked = []
         for event in events:
-            marked.append(event._replace(skip=max(event.skip, 1)) if event.room in left else event)
-            if event.key is None:
-                left.discard(event.room)
+            has_gap = event.room in self.gaps and event.room not in done
+            marked.append(event._replace(skip=max(event.skip, 1)) if has_gap else event)
+            if has_gap and event.key is None:
+                done.add(event.room)
         return marked
+
+    def gaps_to_say(self, most: int) -> list[Outgoing]:
+        """Once Redis is back: for rooms that are told nothing again by themselves an event that only shows the gap."""
+        rooms = [room for room, _ in zip(self.gaps, range(most), strict=False) if not self.has(room)]
+        return [outgoing(room, *nothing_said(room)) for room in rooms]
 
     def sent(self, event: Outgoing) -> None:
         """It has its number, and so has the gap before it."""

@@ -16,7 +16,7 @@ from waypost.platform.telemetry import log
 from waypost.realtime.conflate import refilled
 from waypost.realtime.events import Event, Place, outgoing
 from waypost.realtime.fleet import FleetView
-from waypost.realtime.rooms import RoomIndex
+from waypost.realtime.rooms import RoomIndex, nothing_said
 from waypost.realtime.ticks import Ticks
 
 WAITING_EVENTS = 10_000
@@ -65,7 +65,7 @@ class Broadcast:
 
         What tells them begins beyond its own number, so that nobody who stands before that takes it for the next.
         """
-        self.deliver(Event(outgoing(room, *_empty(room)), place, first=place.seq + 1))
+        self.deliver(Event(outgoing(room, *nothing_said(room)), place, first=place.seq + 1))
 
     def forget(self, room: str) -> None:
         """Nobody is in the room any more."""
@@ -146,13 +146,3 @@ class Broadcast:
         for room, place in cut_short.items():
             log.warning("fan_out_behind", dropped=self.dropped)
             self.declare(room, place)
-
-
-def _empty(room: str) -> tuple[str, dict[str, object]]:
-    """An event that says nothing but where the room stands."""
-    _, _, kind, *what = room.split(":")
-    if kind == "fleet":
-        return "fleet:positions", {"positions": []}
-    if kind == "trip":
-        return "trip:location", {"tripId": what[0], "locations": []}
-    return "own:gap", {"room": "staff" if kind == "staff" else "person"}

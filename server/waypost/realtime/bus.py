@@ -34,6 +34,8 @@ KEY_LIFE_S: Final = 10 * 60  # a repeat under the same key is known for so long
 AUDIT_EVERY_S: Final = 20.0
 CATCH_UP_AGAIN_S: Final = 0.5
 FETCH_EVENTS: Final = 1000  # in one answer
+READ_AT_ONCE = 500  # rooms, of which to read many takes the loop a while
+GAPS_EVERY_S, GAPS_AT_ONCE = 1.0, 200
 MISSED_EVENTS: Final = 500
 
 
@@ -164,6 +166,7 @@ class RedisBus:
             tasks.create_task(self.listening.run())
             tasks.create_task(self._catch_up())
             tasks.create_task(self._audit())
+            tasks.create_task(self._say_gaps())
 
     async def close(self) -> None:
         """Close what it opened itself; what it was given is its owner's."""
@@ -199,14 +202,26 @@ class RedisBus:
 
     async def _stand(self, rooms: Sequence[LiveRoom]) -> list[tuple[LiveRoom, Place]]:
         """The counters of those rooms for which somebody answers."""
-        found = await self.record.read([(room.name, None) for room in rooms], 0)
-        return [(room, answer[0]) for room, answer in zip(rooms, found, strict=True) if answer is not None]
+        stand: list[tuple[LiveRoom, Place]] = []
+        for first in range(0, len(rooms), READ_AT_ONCE):
+            some = rooms[first : first + READ_AT_ONCE]
+            found = await self.record.read([(room.name, None) for room in some], 0)
+            stand += [(room, answer[0]) for room, answer in zip(some, found, strict=True) if answer is not None]
+        return stand
 
     async def _fetch_missed(self, rooms: Sequence[tuple[LiveRoom, Place]]) -> None:
         found = await self.record.read([(room.name, since) for room, since in rooms], self.history_events)
         for (room, _), answer in zip(rooms, found, strict=True):
             if answer is not None:
                 self.live.settle(room, *answer)
+
+    async def _say_gaps(self) -> None:
+        """What was told here alone is missing everywhere else: said to rooms that nothing else is told."""
+        while True:
+            await asyncio.sleep(GAPS_EVERY_S)
+            if self.alone.gaps and not self.alone.away:
+                with _outlived("gaps_failed"):
+                    await self.send(self.alone.gaps_to_say(GAPS_AT_ONCE))
 
     async def _audit(self) -> None:
         """An event that was lost on its way leaves no trace if none follows it: the counters tell of it."""

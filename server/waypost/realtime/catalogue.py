@@ -16,7 +16,7 @@ from waypost.platform.database import DatabaseAway, DatabaseBusy
 from waypost.realtime.bus import RedisAway
 from waypost.realtime.commands import NotAnObject, SocketHandler
 from waypost.realtime.events import LATEST
-from waypost.realtime.limits import TooManyEvents, TooManyFailedJoins, TooManyRooms
+from waypost.realtime.limits import Rate, TooManyEvents, TooManyFailedJoins, TooManyRooms
 
 # What any command may be answered, and what any that joins a room may be beside it.
 ALWAYS = (AppError, Malformed, Invalid, NotAnObject, Unauthenticated, TooManyEvents, DatabaseAway, DatabaseBusy)
@@ -40,7 +40,7 @@ class Command:
 
     ``takes`` and ``gives``: msgspec structs of ``wire.py``; ``gives`` None: nothing but `ok`. ``binary``: what the
     argument may hold as msgpack, where it may be bytes. ``joins``: refusals are counted, so that nobody searches for
-    rooms. ``errors``: the leaves of its own, beside those of every command.
+    rooms. ``rate``: its own, where it costs more than others. ``errors``: its own leaves, beside those of every command.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Command:
     gives: Any = None
     binary: Any = None
     joins: bool = False
+    rate: Rate | None = None
     errors: tuple[type[AppError], ...] = ()
 
     @property

@@ -13,7 +13,7 @@ from waypost.kernel.principal import Principal
 from waypost.platform import codec
 from waypost.platform.telemetry import log
 from waypost.realtime.door import Connection, Door
-from waypost.realtime.limits import TooManyEvents, TooManyFailedJoins
+from waypost.realtime.limits import Bucket, Rate, TooManyEvents, TooManyFailedJoins
 
 SocketHandler = Callable[[Principal, str, object], Awaitable[msgspec.Struct | dict[str, object]]]
 LONGEST_NAME_SHOWN = 60
@@ -33,11 +33,14 @@ class NotAnObject(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """``binary``: the argument may be bytes too; ``joins``: refusals are counted, so that nobody searches for rooms."""
+    """``binary``: the argument may be bytes too; ``joins``: refusals are counted, so that nobody searches for rooms;
+    ``rate``: the event's own, beside that of all events of a connection.
+    """
 
     call: SocketHandler
     binary: bool = False
     joins: bool = False
+    rate: Rate | None = None
 
 
 def refusal(error: AppError) -> dict[str, object]:
@@ -70,6 +73,8 @@ class Commands:
         handler = self.handlers.get(name)
         if handler is None:
             raise UnknownEvent(f"There is no event {name[:LONGEST_NAME_SHOWN]!r}.")
+        if handler.rate and not connection.rates.setdefault(name, Bucket(*handler.rate)).spend(now):
+            raise TooManyEvents
         if not arguments or not isinstance(arguments[0], dict | bytes if handler.binary else dict):
             raise NotAnObject("The event's argument is an object.")
         if not handler.joins:

@@ -53,6 +53,7 @@ class Connection:
     warn_at: datetime | None
     holders: list[tuple[str, object]]
     events: Bucket = field(default_factory=lambda: Bucket(EVENTS_PER_S, EVENTS_AT_ONCE))
+    rates: dict[str, Bucket] = field(default_factory=dict)  # of events that have a rate of their own
     failed_joins: Bucket = field(default_factory=lambda: Bucket(FAILED_JOINS / FAILED_JOINS_S, FAILED_JOINS))
 
 

@@ -135,7 +135,10 @@ class WebSocket(WebSocketDataQueue):
             self.reader.feed_data(data)
 
     def eof_received(self) -> None:
-        """The transport closes itself."""
+        """The other side sends no more: to us it has ended, though its transport may have much to flush yet."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self.traffic.ended(connection, self)
 
     def connection_lost(self, _error: BaseException | None) -> None:
         """Its end, whoever made it."""

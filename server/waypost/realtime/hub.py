@@ -25,12 +25,14 @@ from waypost.realtime.door import AnotherPrincipal, Door, Refreshed
 from waypost.realtime.events import Event, Place
 from waypost.realtime.fanout import Options, Refused, Stack
 from waypost.realtime.fleet import newest_of_fleet, newest_of_trip
+from waypost.realtime.limits import Rate
 from waypost.realtime.recovery import since_of
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import LiveRoom, parts_of, trip_of
 from waypost.realtime.wire import Missed
 
 LOGGED_OF_TRIP, LOGGED_OF_FLEET = 5, 50  # events, the newest of which tell what a room knows
+REFRESH_RATE, OWN_RATE = Rate(1, 10), Rate(2, 30)
 CUT_AT_ONCE, LIVE_AT_ONCE = 50, 500
 MakeBus = Callable[[Callable[[Event], None], Callable[[str, Place], None]], RedisBus]
 
@@ -92,15 +94,21 @@ class Hub:
     def serve(self, commands: Iterable[Command]) -> None:
         """Answer these events: a handler gets the principal, the connection and the argument; its result is the ack."""
         for each in commands:
-            self.commands.handlers[each.name] = Handler(each.handler, binary=each.binary is not None, joins=each.joins)
+            binary = each.binary is not None
+            self.commands.handlers[each.name] = Handler(each.handler, binary, each.joins, each.rate)
 
     def own_commands(self, *bad_tokens: type[AppError]) -> list[Command]:
         """What every client may send, whatever it is there for. ``bad_tokens``: what ``authenticate`` raises."""
         return [
             Command(
-                "auth:refresh", self._refresh, takes=Refresh, gives=Refreshed, errors=(AnotherPrincipal, *bad_tokens)
+                "auth:refresh",
+                self._refresh,
+                takes=Refresh,
+                gives=Refreshed,
+                rate=REFRESH_RATE,
+                errors=(AnotherPrincipal, *bad_tokens),
             ),
-            Command("own:join", self._join_own, takes=OwnJoin, gives=OwnJoined, errors=(RedisAway,)),
+            Command("own:join", self._join_own, takes=OwnJoin, gives=OwnJoined, rate=OWN_RATE, errors=(RedisAway,)),
         ]
 
     async def _refresh(self, _principal: Principal, sid: str, argument: object) -> Refreshed:

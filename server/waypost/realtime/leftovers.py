@@ -21,7 +21,7 @@ from waypost.realtime.outbox import Row, Waiting
 from waypost.realtime.service import Bus
 
 GRACE = timedelta(seconds=5)  # for who committed it
-LEASE = timedelta(seconds=10)  # for who publishes what was left; much longer than the bus may take to answer
+LEASE = timedelta(seconds=4)  # for who publishes what was left; much longer than the bus may take to answer
 KEPT = timedelta(days=1)  # by then every client has joined anew, and read what it would have told
 BATCH = 200
 _CHANCE: Final = random.Random()  # noqa: S311 - spreads nodes, guards nothing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from waypost.kernel.errors import TooMany
 
@@ -32,6 +33,13 @@ class TooManyRooms(TooMany):
 
     code = "too-many-rooms"
     retry = False
+
+
+class Rate(NamedTuple):
+    """``per_s`` in the long run, ``burst`` at once."""
+
+    per_s: float
+    burst: float
 
 
 @dataclass(slots=True)

@@ -43,3 +43,13 @@ class RoomIndex:
     def count(self, sid: str) -> int:
         """How many rooms a connection is in."""
         return len(self.rooms.get(sid, ()))
+
+
+def nothing_said(room: str) -> tuple[str, dict[str, object]]:
+    """An event that says nothing but where the room stands."""
+    _, _, kind, *what = room.split(":")
+    if kind == "fleet":
+        return "fleet:positions", {"positions": []}
+    if kind == "trip":
+        return "trip:location", {"tripId": what[0], "locations": []}
+    return "own:gap", {"room": "staff" if kind == "staff" else "person"}

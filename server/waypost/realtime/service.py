@@ -2,9 +2,9 @@
 
 ``promise`` is for what must be told: a row in the transaction of what happened, published right after the commit, and
 by a relay if this process dies before. ``publish`` is for what the next event of its kind heals (positions, progress):
-it never waits and never fails the caller. While Redis is away both wait in one bounded queue. What does not fit is left
-to a relay, if it was promised; else it is dropped, counted and logged, and the room's next event leaves a number out,
-so that its members see the gap.
+it never waits and never fails the caller. While Redis is away both wait in one bounded queue, and after some seconds
+the bus tells them to this node's own members. What does not fit is left to a relay, if it was promised; else it is
+dropped, counted and logged, and the room's next event leaves a number out, so that its members see the gap.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from waypost.realtime.connection import Connection
     from waypost.realtime.fanout import WebSocket
 
-ENDED_AT_ONCE = 100
+ENDED_AT_ONCE, TICKED_AT_ONCE = 100, 500
 HELD_EVENTS = 256  # of one connection; more leave before the tick ends
 
 
@@ -106,9 +106,13 @@ class Traffic:
     def _tick(self) -> None:
         self._timer = None
         ticking, self._ticking = self._ticking, []
+        self._tick_some(ticking, 0)
+
+    def _tick_some(self, ticking: list[Connection], first: int) -> None:
+        """A slice of them, and the next in the loop's next turn."""
         before: list[Item] = []
         forms: dict[bool, bytes] = {}
-        for connection in ticking:
+        for connection in ticking[first : first + TICKED_AT_ONCE]:
             held = connection.held
             if not held:
                 connection.held = None  # quiet for a tick: its next event leaves at once
@@ -124,7 +128,9 @@ class Traffic:
             if connection.held is not None:
                 connection.held = []
                 self._ticking.append(connection)
-        if self._ticking and self._timer is None:
+        if first + TICKED_AT_ONCE < len(ticking):
+            self.loop.call_soon(self._tick_some, ticking, first + TICKED_AT_ONCE)
+        elif self._ticking and self._timer is None:
             self._timer = self.loop.call_later(self.options.tick_s, self._tick)
 
     def _write(self, connection: Connection, held: list[Item], forms: dict[bool, bytes]) -> None:

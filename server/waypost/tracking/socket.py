@@ -8,6 +8,7 @@ from waypost.kernel.principal import WATCHERS, Principal
 from waypost.platform import codec
 from waypost.realtime.catalogue import Command
 from waypost.realtime.hub import Hub
+from waypost.realtime.limits import Rate
 from waypost.realtime.recovery import since_of
 from waypost.realtime.service import fleet_room, trip_room
 from waypost.tracking import answers, wire
@@ -18,6 +19,8 @@ from waypost.tracking.shares import DeviceTooFast, Overloaded
 from waypost.tracking.wire_batches import FixBatch, PackedBatch
 from waypost.trips.domain import TripNotFound
 from waypost.trips.service import Trips
+
+FLEET_RATE = Rate(2, 30)  # its snapshot is the largest answer there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,14 @@ class TrackingEvents:
                 "trip:join", self.join_trip, takes=wire.Join, gives=wire.TripJoined, joins=True, errors=(TripNotFound,)
             ),
             Command("trip:leave", self.leave_trip, takes=wire.Join),
-            Command("fleet:join", self.join_fleet, takes=wire.FleetJoin, gives=wire.FleetJoined, joins=True),
+            Command(
+                "fleet:join",
+                self.join_fleet,
+                takes=wire.FleetJoin,
+                gives=wire.FleetJoined,
+                joins=True,
+                rate=FLEET_RATE,
+            ),
             Command("fleet:leave", self.leave_fleet, takes=wire.FleetJoin),
         ]
 
