@@ -40,7 +40,7 @@ class Command:
 
     ``takes`` and ``gives``: msgspec structs of ``wire.py``; ``gives`` None: nothing but `ok`. ``binary``: what the
     argument may hold as msgpack, where it may be bytes. ``joins``: refusals are counted, so that nobody searches for
-    rooms. ``rate``: its own, where it costs more than others. ``errors``: its own leaves, beside those of every command.
+    rooms. ``rate``: its own, where it costs more than others. ``errors``: its own, beside those of every command.
     """
 
     name: str
