@@ -78,6 +78,9 @@ from waypost.trips.export import TripsExport
 from waypost.trips.service import Trips
 from waypost.trips.watching import Watching
 
+# A fleet's tick is shared by who publishes and by the nodes of who watches, so that both together take no longer.
+OF_PUBLISHER = 0.2
+
 # What may be exported; a feature brings its kind.
 JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport()}
 
@@ -191,7 +194,7 @@ def _assemble(
     hub.rooms.left.append(presence.left)
     drain = Drain(hub, clock, settings.drain_notice_s, settings.drain_sockets_s)
     leftovers = Leftovers(database, hub.bus, clock)
-    realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 2000, leftovers.forget)  # the other half is the hub's
+    realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000 * OF_PUBLISHER, leftovers.forget)
     trips = Trips(database, clock, realtime)
     quality = Quality(database, clock)
     room = WaitingRoom(settings.ingest_waiting)
@@ -253,7 +256,7 @@ def _hub(settings: Settings, clock: Clock, redis: BusRedis, identity: Identity) 
             connect_timeout_s=settings.socket_join_s,
             tick_s=settings.socket_tick_ms / 1000,
         ),
-        Paces(settings.fleet_tick_ms / 1000, settings.crowd, settings.crowd_tick_ms / 1000),
+        Paces(settings.fleet_tick_ms / 1000 * (1 - OF_PUBLISHER), settings.crowd, settings.crowd_tick_ms / 1000),
         lambda deliver, declare: RedisBus(
             redis, deliver, declare, history_events=settings.history_events, history_s=settings.history_s
         ),
