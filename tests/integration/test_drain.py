@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from tests.integration.test_http_tracking import location
 from tests.integration.test_sockets import other
 from tests.waiting import Refused, listening, until
 from waypost.app import build_app
+from waypost.kernel.principal import Admitted, Principal
 from waypost.settings import Settings
 from waypost.wiring import Services, open_services
 
@@ -76,6 +78,62 @@ async def test_a_batch_that_is_under_way_is_answered_before_the_end(api: Api, or
         await asyncio.sleep(0)
         await services.drain.run()
         assert (await answer)["accepted"] == 1
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_what_takes_as_long_as_it_takes_is_answered_too_before_a_node_stops(
+    api: Api, org: Org, environment: dict[str, str], transport: str
+):
+    phone, committed = await org.phone(), asyncio.Event()
+    async with (
+        a_node(environment, api, drain_sockets_s=0.1) as (node, services),
+        listening(node.url, phone.token, transports=[transport]) as socket,
+    ):
+        handlers = services.hub.commands.handlers
+        ping = handlers["tracking:ping"]
+
+        async def slowly(principal: Principal, sid: str, argument: object) -> Any:
+            stored = await ping.call(principal, sid, argument)
+            await committed.wait()
+            return stored
+
+        handlers["tracking:ping"] = replace(ping, call=slowly)
+        (connection,) = services.hub.stack.members.main.values()
+        lane = connection.listener_state.lane
+        answer = asyncio.create_task(socket.call("tracking:ping", {"locations": [location(1)]}))
+        await until(lambda: lane.is_running)
+        stopping = asyncio.create_task(services.drain.run())
+        await until(lambda: len(lane))  # its end waits behind the batch
+        committed.set()
+        assert (await answer)["accepted"] == 1
+        await stopping
+        assert not services.hub.door.connections
+
+
+async def test_who_is_being_let_in_as_a_stop_begins_is_sent_away_with_the_others(
+    api: Api, org: Org, environment: dict[str, str]
+):
+    token, asked, known = await org.token(), asyncio.Event(), asyncio.Event()
+    async with a_node(environment, api, drain_sockets_s=0.1) as (node, services), AsyncExitStack() as exits:
+        await exits.enter_async_context(listening(node.url, token))
+        door = services.hub.door
+        authenticate = door.authenticate
+
+        async def slowly(token: str) -> Admitted:
+            asked.set()
+            await known.wait()
+            return await authenticate(token)
+
+        door.authenticate = slowly
+        late = asyncio.create_task(exits.enter_async_context(listening(node.url, token)))
+        await asked.wait()
+        stopping = asyncio.create_task(services.drain.run())
+        await until(lambda: services.hub.stack.clients.is_draining)
+        known.set()
+        await asyncio.gather(late, return_exceptions=True)
+        await stopping
+        assert not door.connections
+        await until(lambda: services.hub.stack.counts.connections == 0)
 
 
 async def test_a_token_that_runs_out_is_renewed_in_place_or_ends_the_connection(

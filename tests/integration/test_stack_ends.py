@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -26,7 +27,8 @@ from tests.stacks import (
     wired,
 )
 from tests.waiting import until
-from waypost.realtime.fanout import Options
+from waypost.realtime.connection import Connection
+from waypost.realtime.fanout import Options, WebSocket
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -182,3 +184,27 @@ async def test_who_sends_no_more_has_ended_though_much_still_waits_for_it():
         await until(lambda: not there.stack.is_open(sid), within_s=1)
         await until(lambda: not there.stack.traffic.lines, within_s=2)  # flushed to nobody: aborted in time
         assert there.stack.counts.backlog_bytes == 0
+
+
+async def test_an_odd_end_keeps_no_other_from_ending_then_or_later(monkeypatch: pytest.MonkeyPatch):
+    odd: list[Connection] = []
+    lost = Connection.lost
+
+    def lost_once_odd(connection: Connection, line: WebSocket) -> None:
+        if not odd:
+            odd.append(connection)
+            raise RuntimeError("odd")
+        lost(connection, line)
+
+    monkeypatch.setattr(Connection, "lost", lost_once_odd)
+    async with served() as there:
+        for come in (3, 2):
+            async with AsyncExitStack() as exits:
+                for _ in range(come):
+                    await exits.enter_async_context(wired(there))
+                for line in list(there.stack.traffic.lines):
+                    line.abort()
+                await until(lambda: there.stack.counts.connections == 1)
+        assert list(there.stack.members.main.values()) == odd
+        odd[0].shut("odd")
+        await until(lambda: len(there.desk.left) == 5)
