@@ -35,8 +35,8 @@ class Node:
         return [each for each in self.told.get(room, []) if isinstance(each, Event)]
 
     def numbers(self, room: str = ROOM) -> list[int]:
-        """The test's own numbers, as they came."""
-        return [event.body.get("n", 0) for event in self.events(room)]
+        """The test's own numbers, as they came; an event that only says where the room stands has none."""
+        return [event.body["n"] for event in self.events(room) if "n" in event.body]
 
     def seqs(self, room: str = ROOM) -> list[int]:
         return [event.seq for event in self.events(room)]

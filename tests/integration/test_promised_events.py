@@ -207,7 +207,7 @@ async def test_more_than_fits_one_look_goes_out_in_several_and_in_order(world: W
     async with world.services.database.transaction(world.org_id) as conn:
         for n in range(BATCH + 7):
             await world.say(conn, n)
-    running = asyncio.create_task(world.leftovers.run(60))
+    running = asyncio.create_task(world.leftovers.run(2))
     await world.none_left()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

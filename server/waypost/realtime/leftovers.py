@@ -62,8 +62,11 @@ class Leftovers:
         return self.waiting
 
     async def run(self, every_s: float) -> None:
-        """Publish what is left for ever, with some jitter; at once while there is more."""
+        """Publish what is left for ever, with some jitter, and at once while there is more. The first look waits too:
+        a process that cannot stay should not be in the middle of something.
+        """
         while True:
+            await self.clock.sleep(every_s * _CHANCE.uniform(0.8, 1.2))
             try:
                 while await self.publish() == BATCH:
                     pass
@@ -72,7 +75,6 @@ class Leftovers:
                 log.warning("leftovers_wait", reason=error.code)
             except Exception:  # noqa: BLE001 - whatever one look runs into, the next begins afresh
                 log.exception("leftovers_failed")
-            await self.clock.sleep(every_s * _CHANCE.uniform(0.8, 1.2))
 
     async def drop_old(self) -> int:
         """Delete what nobody could publish for a day."""
