@@ -7,7 +7,7 @@ from uuid import UUID
 
 from waypost.realtime.alone import Alone
 from waypost.realtime.events import Event, outgoing
-from waypost.realtime.live import LiveRoom, LiveRooms
+from waypost.realtime.live import HeardRoom, LiveRooms
 from waypost.realtime.service import fleet_room, trip_room, user_room
 
 ORG = UUID(int=1)
@@ -18,7 +18,7 @@ MANY = 50_000
 def alone(told: list[Event], *rooms: str) -> Alone:
     """``rooms`` have members here."""
     live = LiveRooms(told.append, lambda *_: None)
-    live.rooms.update((room, LiveRoom(room)) for room in rooms)
+    live.rooms.update((room, HeardRoom(room)) for room in rooms)
     return Alone(live)
 
 

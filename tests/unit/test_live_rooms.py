@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waypost.realtime.events import Event, Place, outgoing
-from waypost.realtime.live import WAITING_BYTES, WAITING_EVENTS, LiveRoom, LiveRooms
+from waypost.realtime.live import WAITING_BYTES, WAITING_EVENTS, HeardRoom, LiveRooms
 
 ROOM = "org:1:fleet"
 
@@ -26,11 +26,11 @@ class Model:
     log: dict[int, Event] = field(default_factory=dict)
     under_way: list[Event] = field(default_factory=list)
     told: list[Event | Place] = field(default_factory=list)
-    answers: list[tuple[LiveRoom, Place, list[Event]]] = field(default_factory=list)
+    answers: list[tuple[HeardRoom, Place, list[Event]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.live = LiveRooms(self.told.append, lambda _, place: self.told.append(place))
-        self.room = self.live.rooms[ROOM] = LiveRoom(ROOM)
+        self.room = self.live.rooms[ROOM] = HeardRoom(ROOM)
 
     @property
     def counter(self) -> Place:
@@ -179,7 +179,7 @@ def test_a_member_that_fails_to_take_an_event_does_not_silence_the_room():
             raise RuntimeError("odd")
 
     live = LiveRooms(fail_first, lambda *_: None)
-    room = live.rooms[ROOM] = LiveRoom(ROOM)
+    room = live.rooms[ROOM] = HeardRoom(ROOM)
     live.settle(room, Place("e", 0), ())
     for seq in (1, 2):
         live.hear(event("e", seq))

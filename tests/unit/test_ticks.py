@@ -159,3 +159,13 @@ async def test_one_odd_event_does_not_silence_the_node():
         fan.deliver(position(2))
         await until(lambda: wall.read)
         assert [event.seq for event in wall.read["a"]] == [2]
+
+
+def test_what_cannot_be_joined_leaves_one_by_one():
+    ticks = Ticks()
+    ticks.take(position(1), 0.05, now=0)
+    for seq in (2, 3):
+        odd = Event(outgoing(FLEET, "fleet:positions", {"positions": [{"nothing": seq}]}), Place("e", seq))
+        ticks.take(odd, 0.05, now=0)
+    ((_, events),) = ticks.due(1)
+    assert spans(events) == [(2, 2), (3, 3)]

@@ -83,12 +83,12 @@ class Broadcast:
             breath = loop.time() + BREATH_S
             while self.incoming:
                 event = self.incoming.popleft()
-                await self._safely(event.room, lambda event=event: self._leaving(event))  # type: ignore[misc]
+                await self._pass_on(event)
                 if loop.time() > breath:
                     await asyncio.sleep(0)
                     breath = loop.time() + BREATH_S
             for room, events in self.ticks.due(loop.time()):
-                await self._safely(room, lambda events=events: events)  # type: ignore[misc]
+                await self._send(room, events)
             self._own_up()
 
     async def _something(self) -> None:
@@ -100,12 +100,14 @@ class Broadcast:
             async with asyncio.timeout_at(next_at):
                 await self.wake.wait()
 
-    async def _safely(self, room: str, leaving: Callable[[], Sequence[Event]]) -> None:
+    async def _pass_on(self, event: Event) -> None:
         try:
-            if events := leaving():
-                await self._send(room, events)
+            leaving = self._leaving(event)
         except Exception:  # noqa: BLE001 - one odd event must not silence the node
             log.exception("fan_out_failed")
+            return
+        if leaving:
+            await self._send(event.room, leaving)
 
     def _leaving(self, event: Event) -> Sequence[Event]:
         members = self.index.members.get(event.room)

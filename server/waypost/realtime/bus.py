@@ -20,7 +20,7 @@ from waypost.platform.telemetry import log
 from waypost.realtime.alone import Alone
 from waypost.realtime.events import Event, Outgoing, Place
 from waypost.realtime.listening import Listening
-from waypost.realtime.live import LiveRoom, LiveRooms
+from waypost.realtime.live import HeardRoom, LiveRooms
 from waypost.realtime.questions import Questions
 from waypost.realtime.record import ANSWER_TIMEOUT_S, Record, RedisAway
 from waypost.realtime.scripts import Lives
@@ -144,7 +144,7 @@ class RedisBus:
         """
         live = self.live.rooms.get(room)
         if live is None:
-            live = self.live.rooms[room] = LiveRoom(room)
+            live = self.live.rooms[room] = HeardRoom(room)
             self.listening.want(room)
         if self.alone.has(room):
             return
@@ -183,9 +183,9 @@ class RedisBus:
             if self.live.ask_again(rooms):  # nobody answered for them
                 await asyncio.sleep(CATCH_UP_AGAIN_S)
 
-    async def _fetch(self, rooms: Sequence[LiveRoom]) -> None:
+    async def _fetch(self, rooms: Sequence[HeardRoom]) -> None:
         """First where all of them stand, then what those have missed of which the log may have it."""
-        short: list[tuple[LiveRoom, Place]] = []
+        short: list[tuple[HeardRoom, Place]] = []
         size = 0
         for room, place in await self._stand(rooms):
             since = room.since(place)
@@ -200,16 +200,16 @@ class RedisBus:
             size += missed
         await self._fetch_missed(short)
 
-    async def _stand(self, rooms: Sequence[LiveRoom]) -> list[tuple[LiveRoom, Place]]:
+    async def _stand(self, rooms: Sequence[HeardRoom]) -> list[tuple[HeardRoom, Place]]:
         """The counters of those rooms for which somebody answers."""
-        stand: list[tuple[LiveRoom, Place]] = []
+        stand: list[tuple[HeardRoom, Place]] = []
         for first in range(0, len(rooms), READ_AT_ONCE):
             some = rooms[first : first + READ_AT_ONCE]
             found = await self.record.read([(room.name, None) for room in some], 0)
             stand += [(room, answer[0]) for room, answer in zip(some, found, strict=True) if answer is not None]
         return stand
 
-    async def _fetch_missed(self, rooms: Sequence[tuple[LiveRoom, Place]]) -> None:
+    async def _fetch_missed(self, rooms: Sequence[tuple[HeardRoom, Place]]) -> None:
         found = await self.record.read([(room.name, since) for room, since in rooms], self.history_events)
         for (room, _), answer in zip(rooms, found, strict=True):
             if answer is not None:

@@ -6,7 +6,7 @@ lies between them, neither an event that must not be skipped nor a number that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from waypost.realtime.events import Event, Place, outgoing
@@ -49,10 +49,11 @@ def _newest_of_each(told: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, 
     return list(newest.values())
 
 
-def replaces(position: dict[str, Any], told_at: str) -> bool:
-    """Is it newer than what was told, or takes that back? Times are of one form: text compares as time does."""
-    recorded_at = position["recordedAt"]
-    return bool(recorded_at >= told_at or told_at <= position.get("withdrawn", ""))
+def replaces(position: Mapping[str, Any], told_at: str) -> bool:
+    """Is it newer than what was told (``""``: nothing), or does it take that back, and whatever else was told since its
+    own time? Times are of one form: text compares as time does.
+    """
+    return bool(position["recordedAt"] > told_at or told_at <= position.get("withdrawn", ""))
 
 
 def _still_taking_back(position: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
@@ -74,6 +75,14 @@ def _newest_of_trip(bodies: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _recorded_at(location: dict[str, Any]) -> str:
     return str(location["recordedAt"])
+
+
+def joined_or_each(events: list[Event]) -> list[Event]:
+    """One for all; or all of them, if one is of no form that can be joined: then nothing is lost either."""
+    try:
+        return [joined(events)]
+    except (KeyError, TypeError, ValueError, IndexError):
+        return events
 
 
 def refilled(event: Event, changed: dict[str, Any], *, first: int | None = None) -> Event:

@@ -16,6 +16,7 @@ from waypost.kernel.errors import Denied, Unauthenticated
 from waypost.kernel.principal import Admitted, Principal
 from waypost.platform.telemetry import log
 from waypost.realtime.limits import Bucket, Counts
+from waypost.realtime.wire import AuthExpiring, Refreshed
 
 AT_ONCE = 8
 LOOKED_AT_ONCE = 500
@@ -29,18 +30,6 @@ class AnotherPrincipal(Denied):
     """That token is somebody else's, or of other rights; connect anew with it."""
 
     code = "another-principal"
-
-
-class AuthExpiring(msgspec.Struct, rename="camel"):
-    """`auth:expiring`: send `auth:refresh` with a new token within ``in_ms``, or the connection ends."""
-
-    in_ms: int
-
-
-class Refreshed(msgspec.Struct, rename="camel"):
-    """Ack of `auth:refresh`. ``expires_in_ms`` None: this token does not expire."""
-
-    expires_in_ms: int | None
 
 
 @dataclass(slots=True, eq=False)

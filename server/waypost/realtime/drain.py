@@ -9,24 +9,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-import msgspec
-
 from waypost.kernel.clock import Clock
 from waypost.platform.health import OK, Finding
 from waypost.platform.telemetry import log
 from waypost.realtime.hub import Hub
+from waypost.realtime.wire import ServerDrain
 
 RETURNS_PER_S = 500  # so many clients come back to the other nodes, or fewer
 GROUPS = 16
 SLACK_S = 0.5  # for who leaves at the very time
 AT_ONCE = 100
 ANSWERS_S, LOOK_S = 5.0, 0.05  # what was asked before is answered first
-
-
-class ServerDrain(msgspec.Struct, rename="camel"):
-    """`server:drain`: this server stops; leave it and connect anew after so long."""
-
-    reconnect_in_ms: int
 
 
 @dataclass(slots=True, repr=False)

@@ -338,7 +338,7 @@ class Stack:
     def counts(self) -> Counts:
         """Counters, and how things are now."""
         busy = self.traffic.busy
-        waiting = sum(connection.queue.size for server in self.servers for connection in server.eio.sockets.values())
+        waiting = sum(connection.queue.size for connection in self._connections())
         return self.traffic.counts.plus(busy_members=len(busy), backlog_bytes=waiting)
 
     async def run(self) -> None:

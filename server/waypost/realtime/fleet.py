@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from waypost.realtime.conflate import replaces
 from waypost.realtime.events import Event
 
 
@@ -24,7 +25,7 @@ class FleetView:
         as time does.
         """
         told = self.newest.setdefault(room, {})
-        news = [p for p in positions if _is_news(p, told.get(p["vehicleId"], ""))]
+        news = [p for p in positions if replaces(p, told.get(p["vehicleId"], ""))]
         told.update((p["vehicleId"], p["recordedAt"]) for p in news)
         return news
 
@@ -38,7 +39,7 @@ def newest_of_fleet(events: Sequence[Event]) -> dict[str, str]:
     newest: dict[str, str] = {}
     for event in events:
         told = event.body.get("positions", ())
-        newest.update((p["vehicleId"], p["recordedAt"]) for p in told if _is_news(p, newest.get(p["vehicleId"], "")))
+        newest.update((p["vehicleId"], p["recordedAt"]) for p in told if replaces(p, newest.get(p["vehicleId"], "")))
     return newest
 
 
@@ -47,8 +48,3 @@ def newest_of_trip(events: Sequence[Event]) -> str | None:
     gone = {at for event in events for at in event.body.get("withdrawn", ())}
     told = (fix["recordedAt"] for event in events for fix in event.body.get("locations", ()))
     return max((at for at in told if at not in gone), default=None)
-
-
-def _is_news(position: Mapping[str, Any], told: str) -> bool:
-    """Newer than what was told, or takes that back and whatever else was told since then."""
-    return bool(position["recordedAt"] > told or told <= position.get("withdrawn", ""))

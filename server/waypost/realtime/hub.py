@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -21,7 +20,7 @@ from waypost.realtime.broadcast import Broadcast, Paces
 from waypost.realtime.bus import RedisAway, RedisBus
 from waypost.realtime.catalogue import Command
 from waypost.realtime.commands import Commands, Handler, refusal
-from waypost.realtime.door import AnotherPrincipal, Door, Refreshed
+from waypost.realtime.door import AnotherPrincipal, Door
 from waypost.realtime.events import Event, Place
 from waypost.realtime.fanout import Options, Refused, Stack
 from waypost.realtime.fleet import newest_of_fleet, newest_of_trip
@@ -29,39 +28,12 @@ from waypost.realtime.limits import Rate
 from waypost.realtime.recovery import since_of
 from waypost.realtime.rooms import RoomIndex
 from waypost.realtime.service import LiveRoom, parts_of, trip_of
-from waypost.realtime.wire import Missed
+from waypost.realtime.wire import OwnJoin, OwnJoined, OwnRoom, Refresh, Refreshed
 
 LOGGED_OF_TRIP, LOGGED_OF_FLEET = 5, 50  # events, the newest of which tell what a room knows
 REFRESH_RATE, OWN_RATE = Rate(1, 10), Rate(2, 30)
 CUT_AT_ONCE, LIVE_AT_ONCE = 50, 500
 MakeBus = Callable[[Callable[[Event], None], Callable[[str, Place], None]], RedisBus]
-
-
-class Refresh(msgspec.Struct, rename="camel"):
-    """`auth:refresh`: a new token for this connection."""
-
-    token: str
-
-
-class OwnJoin(msgspec.Struct, rename="camel"):
-    """`own:join`. ``since``: where the client stood in each of its own rooms, by their kind: `person`, `staff`."""
-
-    since: Any = None
-
-
-class OwnRoom(msgspec.Struct, rename="camel"):
-    """Where a room stands, and what the client missed of it; not ``recovered``: read anew what you show."""
-
-    epoch: str
-    seq: int
-    recovered: bool
-    missed: list[Missed]
-
-
-class OwnJoined(msgspec.Struct, rename="camel"):
-    """Ack of `own:join`: every connection of a person is in these rooms from the beginning; a device is in none."""
-
-    rooms: dict[str, OwnRoom]
 
 
 @dataclass(slots=True, repr=False)
@@ -193,14 +165,8 @@ class Hub:
         try:
             connection = await self.door.let_in(sid, token, client_address(request))
         except AppError as error:
-            raise Refused(error.code, {"code": error.code, "detail": error.detail, "retry": error.retry}) from error
-        except Exception as error:  # the edge: without an answer the client would wait for its time-out
-            log.exception("connect_failed")
-            raise Refused("internal-error", refusal(AppError("Something went wrong here."))["error"]) from error
+            raise Refused(error.code, refusal(error)["error"]) from error
         await self.rooms.enter_own(connection)
-        if not self.stack.is_open(sid):  # it closed while we looked: nobody would ever tell us again
-            await self.disconnected(sid)
-            raise Refused("closed", {"code": "closed", "detail": "The connection has closed.", "retry": True})
 
     async def received(self, sid: str, name: str, arguments: list[object]) -> object:
         """The ack of an event."""

@@ -17,7 +17,7 @@ WAITING_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(eq=False, slots=True)
-class LiveRoom:
+class HeardRoom:
     """One room; ``waiting`` None: events are delivered as they come, else they wait for those before them."""
 
     name: str
@@ -65,7 +65,7 @@ class LiveRooms:
 
     deliver: Callable[[Event], None]
     declare: Callable[[str, Place], None]
-    rooms: dict[str, LiveRoom] = field(default_factory=dict)
+    rooms: dict[str, HeardRoom] = field(default_factory=dict)
     behind: dict[str, None] = field(default_factory=dict)  # an ordered set
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -88,7 +88,7 @@ class LiveRooms:
         if room is not None and room.follows(event):
             self._tell(room, event)
 
-    def fetch(self, room: LiveRoom) -> None:
+    def fetch(self, room: HeardRoom) -> None:
         """What came after ``room.place`` has to be asked for; until that is known its events wait."""
         if room.waiting is None:
             room.waiting = []
@@ -109,23 +109,23 @@ class LiveRooms:
             room.is_confirmed = False
             room.ready.clear()
 
-    def take_behind(self) -> list[LiveRoom]:
+    def take_behind(self) -> list[HeardRoom]:
         """Whom to ask for now."""
         names, self.behind = self.behind, {}
         return [self.rooms[name] for name in names if name in self.rooms]
 
-    def ask_again(self, rooms: Iterable[LiveRoom]) -> bool:
+    def ask_again(self, rooms: Iterable[HeardRoom]) -> bool:
         """For those that still wait, and not for an answer to a later question; are there any?"""
         left = [room for room in rooms if not self._is_outdated(room) and room.waiting is not None]
         for room in left:
             self.fetch(room)
         return bool(left)
 
-    def _is_outdated(self, room: LiveRoom) -> bool:
+    def _is_outdated(self, room: HeardRoom) -> bool:
         """Has it to be asked for anew, or is it gone? Then what was answered before does not count."""
         return room.name in self.behind or self.rooms.get(room.name) is not room
 
-    def settle(self, room: LiveRoom, place: Place, missed: Sequence[Event]) -> None:
+    def settle(self, room: HeardRoom, place: Place, missed: Sequence[Event]) -> None:
         """The counter stands at ``place``; ``missed`` is what the log has after ``room.since(place)``."""
         if self._is_outdated(room):
             return
@@ -148,7 +148,7 @@ class LiveRooms:
         elif room.is_confirmed and room.waiting is None:
             room.ready.set()
 
-    def _release(self, room: LiveRoom) -> None:
+    def _release(self, room: HeardRoom) -> None:
         """What has waited. What is of another epoch than the counter was is old, or newer than it: ask once more."""
         for event in room.let_go():
             if room.place is not None and event.epoch == room.place.epoch:
@@ -156,7 +156,7 @@ class LiveRooms:
             else:
                 room.is_cut_short = True
 
-    def _tell(self, room: LiveRoom, event: Event) -> None:
+    def _tell(self, room: HeardRoom, event: Event) -> None:
         room.place = Place(event.epoch, event.seq)
         self.hand_over(event)
 
@@ -167,7 +167,7 @@ class LiveRooms:
         except Exception:  # noqa: BLE001 - one odd event must not silence the node
             log.exception("delivery_failed", event_name=event.name)
 
-    def _go_on(self, room: LiveRoom, place: Place) -> None:
+    def _go_on(self, room: HeardRoom, place: Place) -> None:
         """From there, without what lies between."""
         room.place = place
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from waypost.realtime.conflate import can_join, joined
+from waypost.realtime.conflate import can_join, joined_or_each
 from waypost.realtime.events import Event
 from waypost.realtime.letters import Letter
 
@@ -130,7 +130,7 @@ class Backlog:
             self._fold(run)
 
     def _fold(self, run: _Run) -> None:
-        folded = _joined(run.events)
+        folded = joined_or_each(run.events)
         before, run.size = run.size, sum(size_of(event, packed=self._packed) for event in folded)
         self.size += run.size - before
         run.event, run.more = folded[0], folded[1:] or None
@@ -146,18 +146,8 @@ class Backlog:
         if runs.get(item.event.room) is item:
             del runs[item.event.room]
         self.size -= item.size
-        events = _joined(item.events)
+        events = joined_or_each(item.events)
         return list(events), sum(size_of(event, packed=self._packed) for event in events)
-
-
-def _joined(events: list[Event]) -> list[Event]:
-    """One for all; or all of them, if one is of no form that can be joined: then nothing is lost either."""
-    if len(events) == 1:
-        return events
-    try:
-        return [joined(events)]
-    except (KeyError, TypeError, ValueError, IndexError):
-        return events
 
 
 def written(items: Iterable[Item], *, packed: bool) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from waypost.realtime.conflate import can_join, joined
+from waypost.realtime.conflate import can_join, joined_or_each
 from waypost.realtime.events import Event
 
 MOST_HELD = 500  # of one room; with so many it leaves before its time
@@ -90,4 +90,4 @@ def conflated(events: list[Event]) -> list[Event]:
             runs[-1].append(event)
         else:
             runs.append([event])
-    return [joined(run) for run in runs]
+    return [event for run in runs for event in joined_or_each(run)]

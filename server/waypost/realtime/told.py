@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from waypost.realtime.catalogue import Hearers, Told
-from waypost.realtime.door import AuthExpiring
-from waypost.realtime.drain import ServerDrain
-from waypost.realtime.wire import OwnGap, TripWatchers, Trouble
+from waypost.realtime.wire import AuthExpiring, OwnGap, ServerDrain, TripWatchers, Trouble
 
 TOLD: Final = (
     Told(

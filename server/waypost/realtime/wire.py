@@ -45,3 +45,48 @@ class Trouble(msgspec.Struct):
     code: str
     detail: str
     retry: bool
+
+
+class Refresh(msgspec.Struct, rename="camel"):
+    """`auth:refresh`: a new token for this connection."""
+
+    token: str
+
+
+class OwnJoin(msgspec.Struct, rename="camel"):
+    """`own:join`. ``since``: where the client stood in each of its own rooms, by their kind: `person`, `staff`."""
+
+    since: Any = None
+
+
+class OwnRoom(msgspec.Struct, rename="camel"):
+    """Where a room stands, and what the client missed of it; not ``recovered``: read anew what you show."""
+
+    epoch: str
+    seq: int
+    recovered: bool
+    missed: list[Missed]
+
+
+class OwnJoined(msgspec.Struct, rename="camel"):
+    """Ack of `own:join`: every connection of a person is in these rooms from the beginning; a device is in none."""
+
+    rooms: dict[str, OwnRoom]
+
+
+class AuthExpiring(msgspec.Struct, rename="camel"):
+    """`auth:expiring`: send `auth:refresh` with a new token within ``in_ms``, or the connection ends."""
+
+    in_ms: int
+
+
+class Refreshed(msgspec.Struct, rename="camel"):
+    """Ack of `auth:refresh`. ``expires_in_ms`` None: this token does not expire."""
+
+    expires_in_ms: int | None
+
+
+class ServerDrain(msgspec.Struct, rename="camel"):
+    """`server:drain`: this server stops; leave it and connect anew after so long."""
+
+    reconnect_in_ms: int
