@@ -22,6 +22,8 @@ class Role(StrEnum):
 
 WATCHERS = frozenset({Role.OWNER, Role.DISPATCHER, Role.ACCOUNTANT, Role.VIEWER})
 PLANNERS = frozenset({Role.OWNER, Role.DISPATCHER})
+TELLERS = frozenset({Role.OWNER, Role.DISPATCHER, Role.ACCOUNTANT})  # take money and run laybys
+MONEY = frozenset({Role.OWNER, Role.ACCOUNTANT})  # give money back, settle what is open, read the books
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Invoices between organisations, for trips."""

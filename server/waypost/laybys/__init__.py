@@ -1,0 +1,1 @@
+"""Lay-away agreements, from the deposit to the goods in the customer's hands."""

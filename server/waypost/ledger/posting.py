@@ -1,0 +1,20 @@
+"""The door by which a feature books: one entry, in the transaction of what it books."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from waypost.kernel.clock import Clock
+from waypost.kernel.ids import new_id
+from waypost.ledger import storage
+from waypost.ledger.domain import Entry, settled
+from waypost.platform.database import Connection
+
+
+async def post(conn: Connection, org_id: UUID, entry: Entry, clock: Clock) -> bool:
+    """Book it; False, and nothing done, when an entry with its key is there, or when its lines come to nothing.
+
+    ``Unbalanced`` is a mistake of the caller's. The database checks the sum once more as the transaction commits.
+    """
+    lines = settled(entry.lines)
+    return bool(lines) and await storage.post(conn, org_id, new_id(clock), entry, lines)
