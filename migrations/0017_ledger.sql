@@ -46,7 +46,7 @@ CREATE TABLE postings (
 );
 -- An entry's id is of its time, so this is an account's book in order.
 CREATE INDEX postings_account ON postings (org_id, account_id, entry_id, n) INCLUDE (amount_minor);
-CREATE INDEX postings_customer ON postings (org_id, customer_id, account_id) INCLUDE (amount_minor)
+CREATE INDEX postings_customer ON postings (org_id, customer_id, account_id, entry_id) INCLUDE (amount_minor)
     WHERE customer_id IS NOT NULL;
 
 -- What an account came to with every entry whose id is below ``before_entry``; made a day later by a timed run.
@@ -59,8 +59,10 @@ CREATE TABLE account_snapshots (
     PRIMARY KEY (org_id, account_id, day)
 );
 
+-- As the tables' owner: it runs at the commit, when the role may be one that does not see these rows (another
+-- organisation's, of an invoice), and what it does not see would sum to zero.
 CREATE FUNCTION waypost_check_postings() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = pg_catalog, public
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public
     AS $$
 BEGIN
     IF EXISTS (SELECT FROM postings WHERE org_id = NEW.org_id AND entry_id = NEW.entry_id

@@ -18,7 +18,7 @@ CREATE TABLE layby_rules (
 CREATE TABLE laybys (
     org_id                 uuid NOT NULL REFERENCES organisations,
     id                     uuid NOT NULL,
-    reference              text NOT NULL,
+    reference              text COLLATE "C" NOT NULL,
     customer_id            uuid NOT NULL,
     status                 text NOT NULL DEFAULT 'active'
                            CHECK (status IN ('active', 'on_hold', 'completed', 'cancelled', 'defaulted')),
@@ -74,6 +74,8 @@ CREATE INDEX laybys_due ON laybys (org_id, next_due_date, id) WHERE status = 'ac
 CREATE INDEX laybys_final ON laybys (org_id, final_date, id) WHERE status = 'active';
 CREATE INDEX laybys_to_collect ON laybys (org_id, collect_by, id) WHERE status = 'completed' AND released_at IS NULL;
 CREATE INDEX laybys_to_refund ON laybys (org_id, id) WHERE refund_due_minor > 0;
+-- Laybys are looked for by the beginning of a customer's name.
+CREATE INDEX customers_name ON customers (org_id, lower(name) text_pattern_ops);
 
 CREATE TABLE layby_items (
     org_id           uuid NOT NULL,
@@ -168,6 +170,7 @@ CREATE TABLE layby_sweeps (
     org_id      uuid NOT NULL REFERENCES organisations,
     name        text NOT NULL,
     due_at      timestamptz NOT NULL,
+    after_date  date,
     after_id    uuid,
     seen        bigint NOT NULL DEFAULT 0,
     done        bigint NOT NULL DEFAULT 0,
@@ -202,5 +205,6 @@ GRANT SELECT, INSERT, UPDATE ON laybys, layby_items, layby_instalments, layby_or
 GRANT DELETE ON layby_sweeps TO waypost_system;
 
 -- migrate:down
+DROP INDEX customers_name;
 DROP TABLE layby_sweeps, layby_notices, stock_events, layby_orders, layby_events, layby_instalments, layby_items, laybys,
     layby_rules;

@@ -11,6 +11,8 @@ CREATE TABLE payment_providers (
     name              text NOT NULL CHECK (name <> ''),
     config            text NOT NULL,
     token_hash        bytea NOT NULL UNIQUE,
+    old_token_hash    bytea UNIQUE,
+    old_token_until   timestamptz,
     addresses         text[] NOT NULL DEFAULT '{}',
     check_above_minor bigint,
     currency          char(3) NOT NULL,
@@ -37,9 +39,11 @@ CREATE TABLE callbacks (
     disposition  text CHECK (disposition IN ('applied', 'overpaid', 'credit', 'duplicate', 'failed', 'ignored', 'review',
                                              'unmatched', 'reversed', 'accepted', 'rejected', 'quarantined')),
     detail       text,
+    event_id     text,
     receipt      text,
     account_ref  text,
     amount_minor bigint,
+    checkout_request_id text,
     payment_id   uuid,
     done_at      timestamptz,
     settled_at   timestamptz,
@@ -48,6 +52,7 @@ CREATE TABLE callbacks (
     FOREIGN KEY (org_id, provider_id) REFERENCES payment_providers (org_id, id)
 );
 CREATE INDEX callbacks_open ON callbacks (due_at) WHERE disposition IS NULL;
+CREATE UNIQUE INDEX callbacks_event ON callbacks (org_id, provider_id, event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX callbacks_receipt ON callbacks (org_id, receipt) WHERE receipt IS NOT NULL;
 CREATE INDEX callbacks_disposition ON callbacks (org_id, disposition, id);
 CREATE INDEX callbacks_to_settle ON callbacks (org_id, id)
@@ -105,7 +110,13 @@ CREATE INDEX payments_disposition ON payments (org_id, disposition, id);
 CREATE INDEX payments_unmatched ON payments (org_id, id) WHERE disposition = 'unmatched' AND settled_at IS NULL;
 CREATE INDEX payments_credit ON payments (org_id, customer_id, root_id) INCLUDE (credit_minor, currency)
     WHERE credit_minor <> 0;
-CREATE INDEX payments_paid ON payments (org_id, paid_at);
+CREATE INDEX payments_suspense ON payments (org_id, currency) INCLUDE (suspense_minor) WHERE suspense_minor <> 0;
+CREATE INDEX payments_paid ON payments (org_id, paid_at, id);
+CREATE INDEX payments_receipt ON payments (org_id, receipt, id);
+CREATE INDEX payments_provider ON payments (org_id, provider, id);
+CREATE INDEX payments_method ON payments (org_id, method, id);
+CREATE INDEX payments_kind ON payments (org_id, kind, id);
+CREATE INDEX payments_payer ON payments (org_id, payer_mark, id) WHERE payer_mark IS NOT NULL;
 CREATE UNIQUE INDEX payments_assigned_once ON payments (org_id, root_id) WHERE kind = 'assignment';
 
 -- We ask a customer's phone. The row is there before the provider is asked; one open prompt a layby.
@@ -125,6 +136,8 @@ CREATE TABLE prompts (
     checkout_request_id text,
     result_code         text,
     result_text         text,
+    status_code         text,
+    status_at           timestamptz,
     payment_id          uuid,
     asked_at            timestamptz,
     due_at              timestamptz,
@@ -148,7 +161,8 @@ CREATE INDEX prompts_checkout ON prompts (org_id, checkout_request_id) WHERE che
 CREATE INDEX prompts_due ON prompts (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX prompts_layby ON prompts (org_id, layby_id, id);
 
--- A provider's CSV, whole, and how far it has been read; each of its lines has one outcome.
+-- A provider's CSV, whole, and how far it has been read; each of its lines has one outcome. next_line counts the lines
+-- twice: those by which money came are read first, so that what a line takes back is there. sha256: of file and mapping.
 CREATE TABLE payment_statements (
     org_id      uuid NOT NULL REFERENCES organisations,
     id          uuid NOT NULL,
@@ -163,6 +177,7 @@ CREATE TABLE payment_statements (
     counts      jsonb NOT NULL DEFAULT '{}',
     error       text,
     attempt     integer NOT NULL DEFAULT 0,
+    tries       smallint NOT NULL DEFAULT 0,
     lease_until timestamptz,
     poked_at    timestamptz,
     first_at    timestamptz,
@@ -191,6 +206,18 @@ CREATE TABLE statement_lines (
 );
 CREATE INDEX statement_lines_receipt ON statement_lines (org_id, receipt) WHERE receipt IS NOT NULL;
 
+-- What the nightly comparison found.
+CREATE TABLE reconciliations (
+    org_id      uuid NOT NULL REFERENCES organisations,
+    day         date NOT NULL,
+    checked     jsonb NOT NULL,
+    sums        jsonb NOT NULL,
+    differences integer NOT NULL,
+    started_at  timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL,
+    PRIMARY KEY (org_id, day)
+);
+
 ALTER TABLE payment_providers ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON payment_providers USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE callbacks ENABLE ROW LEVEL SECURITY;
@@ -203,11 +230,14 @@ ALTER TABLE payment_statements ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON payment_statements USING (org_id = (SELECT waypost_current_org()));
 ALTER TABLE statement_lines ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON statement_lines USING (org_id = (SELECT waypost_current_org()));
+ALTER TABLE reconciliations ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON reconciliations USING (org_id = (SELECT waypost_current_org()));
 
 GRANT SELECT, INSERT ON payments TO waypost_app, waypost_system;
 GRANT UPDATE (settled_at, settled_by) ON payments TO waypost_app, waypost_system;
 GRANT SELECT, INSERT, UPDATE ON payment_providers, callbacks, prompts, payment_statements TO waypost_app, waypost_system;
 GRANT SELECT, INSERT ON statement_lines TO waypost_app, waypost_system;
+GRANT SELECT, INSERT, UPDATE ON reconciliations TO waypost_app, waypost_system;
 
 -- migrate:down
-DROP TABLE statement_lines, payment_statements, prompts, payments, callbacks, payment_providers;
+DROP TABLE reconciliations, statement_lines, payment_statements, prompts, payments, callbacks, payment_providers;

@@ -10,18 +10,32 @@ from typing import Any
 
 from aiohttp import web
 
+from waypost.analytics.http import AnalyticsRoutes
 from waypost.directory.guesses import TooManyUnknown
 from waypost.directory.http import DirectoryRoutes
 from waypost.directory.http_devices import DeviceRoutes
 from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
+from waypost.invoices import told as invoices_told
+from waypost.invoices.http import InvoiceRoutes
 from waypost.jobs import told as jobs_told
 from waypost.jobs.http import JobRoutes
+from waypost.laybys import told as laybys_told
+from waypost.laybys.http import LaybyRoutes
+from waypost.laybys.http_moves import LaybyMoveRoutes
+from waypost.laybys.http_rules import RuleRoutes
+from waypost.laybys.http_sweeps import SweepRoutes
+from waypost.ledger.http import LedgerRoutes
 from waypost.notifications import told as notifications_told
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.dev_page import DevOutbox
 from waypost.notifications.http import NotificationRoutes, TripLookup
+from waypost.notifications.http_alerts import AlertRoutes
+from waypost.payments import told as payments_told
+from waypost.payments.http import PaymentRoutes
+from waypost.payments.http_providers import ProviderRoutes
+from waypost.payments.http_statements import StatementRoutes
 from waypost.platform.addresses import Proxies, addresses
 from waypost.platform.asyncapi import EventDescription
 from waypost.platform.bodies import MAX_BODY_BYTES
@@ -56,6 +70,11 @@ from waypost.wiring import Services, offered
 DESCRIPTION = Description("Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown))
 EVENTS = EventDescription("Waypost", version("waypost"))
 
+# What tells clients of something.
+TELLERS = (
+    hub_told, trips_told, tracking_told, notifications_told, jobs_told, laybys_told, invoices_told, payments_told,
+)  # fmt: skip
+
 LEFTOVERS_EVERY_S = 10.0  # a relay looks every second
 FINISH_S = 1.0
 
@@ -82,7 +101,26 @@ def route_table(services: Services) -> list[Route]:
         ).routes(),
         *NotificationRoutes(services.notifications, TripLookup(services.trips.find, TripNotFound)).routes(),
         *JobRoutes(services.jobs).routes(),
+        *_money_routes(services),
         *MetricsRoutes(services.metrics, _metrics_token(services)).routes(),
+    ]
+
+
+def _money_routes(services: Services) -> list[Route]:
+    """Those of money. Paths that are whole words come before the ids that they could be."""
+    money, public_url = services.money, services.settings.public_url
+    return [
+        *LedgerRoutes(money.ledger).routes(),
+        *InvoiceRoutes(money.invoices, money.issuing).routes(),
+        *AlertRoutes(money.alerts).routes(),
+        *RuleRoutes(money.rule_book).routes(),
+        *SweepRoutes(money.sweeps).routes(),
+        *AnalyticsRoutes(money.figures).routes(),
+        *StatementRoutes(money.statements, money.reconciliations).routes(),
+        *PaymentRoutes(money.payments, money.opening, money.refunds, money.credit, money.unmatched).routes(),
+        *ProviderRoutes(money.providers, public_url).routes(),
+        *LaybyRoutes(money.laybys, money.desk).routes(),  # the last ones: /laybys/{layby_id} is any word
+        *LaybyMoveRoutes(money.desk, money.changes, money.goods, money.cancelling, money.orders).routes(),
     ]
 
 
@@ -91,7 +129,7 @@ def event_table(services: Services) -> Catalogue:
     tracking = TrackingEvents(services.hub, services.tracking, services.trips)
     return Catalogue.of(
         [*services.hub.own_commands(TokenInvalid, TokenExpired), *tracking.commands()],
-        [*hub_told.TOLD, *trips_told.TOLD, *tracking_told.TOLD, *notifications_told.TOLD, *jobs_told.TOLD],
+        [event for feature in TELLERS for event in feature.TOLD],
     )
 
 

@@ -136,6 +136,14 @@ class Settings(BaseSettings):
         AfterValidator(_networks),
         Field(description="Your own proxies' addresses and networks, divided by commas: `X-Forwarded-For` is theirs."),
     ] = ""
+    payment_roots: Annotated[
+        str,
+        AfterValidator(_origins),
+        Field(
+            description="Where payment providers may be reached, besides Daraja's own addresses: such as"
+            " https://gateway.example.com, divided by commas."
+        ),
+    ] = ""
     cache_rules_s: Annotated[
         float, Field(gt=0, le=86400, description="How long organisations' settings stay in the caches, seconds.")
     ] = 3600.0

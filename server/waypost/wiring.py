@@ -75,8 +75,9 @@ from waypost.tracking.telling import Telling
 from waypost.tracking.tracks import Tracks
 from waypost.trips import notices
 from waypost.trips.export import TripsExport
-from waypost.trips.service import Trips
+from waypost.trips.service import Moved, Trips
 from waypost.trips.watching import Watching
+from waypost.wiring_money import Ground, Money, money_over
 
 # A fleet's tick is shared by who publishes and by the nodes of who watches, so that both together take no longer.
 OF_PUBLISHER = 0.2
@@ -127,6 +128,7 @@ class Services:
     watching: Watching
     leftovers: Leftovers
     realtime: Realtime
+    money: Money
 
 
 @asynccontextmanager
@@ -195,7 +197,8 @@ def _assemble(
     drain = Drain(hub, clock, settings.drain_notice_s, settings.drain_sockets_s)
     leftovers = Leftovers(database, hub.bus, clock)
     realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000 * OF_PUBLISHER, leftovers.forget)
-    trips = Trips(database, clock, realtime)
+    moved: list[Moved] = []  # what else a trip's move means; laybys are assembled after trips
+    trips = Trips(database, clock, realtime, moved)
     quality = Quality(database, clock)
     room = WaitingRoom(settings.ingest_waiting)
     commit = GroupCommit(database, Telling(realtime).tell, settings.ingest_window_ms / 1000, room)
@@ -203,6 +206,10 @@ def _assemble(
     for figure in figures(hub):
         metrics.gauge(*figure)
     tracking = Tracking(database, clock, rules, commit, quality, DeviceShares(clock))
+    money = money_over(
+        Ground(database, clock, realtime, cache, rules, box, need.signing_key, _parts(settings.payment_roots), trips)
+    )
+    moved.append(money.deliveries.trip_moved)
     return Services(
         settings=settings,
         clock=clock,
@@ -242,12 +249,18 @@ def _assemble(
         watching=Watching(trips, presence, members.names),
         leftovers=leftovers,
         realtime=realtime,
+        money=money,
     )
+
+
+def _parts(text: str) -> frozenset[str]:
+    """Of a setting that is a list divided by commas."""
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 
 def _hub(settings: Settings, clock: Clock, redis: BusRedis, identity: Identity) -> Hub:
     most = Most(settings.sockets_per_person, settings.sockets_per_organisation, settings.sockets_per_address)
-    origins = [part.strip() for part in settings.socket_origins.split(",") if part.strip()]
+    origins = sorted(_parts(settings.socket_origins))
     return Hub(
         Door(identity.admit, clock, Counts(most), asyncio.Semaphore(max(1, settings.pool_max * 2 // 5))),
         clock,

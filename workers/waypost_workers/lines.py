@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from waypost.settings import Settings
 from waypost.wiring import needed
-from waypost_workers.functions import jobs
+from waypost_workers.functions import jobs, statements
 from waypost_workers.functions.deliver import NAME, deliver
 from waypost_workers.queues import QueueName, decode, encode, open_queues
 
@@ -45,7 +45,10 @@ class Line:
 def lines(settings: Settings) -> Mapping[QueueName, Line]:
     """All queues. A try to send never outlives its lease."""
     send = [function(_coroutine(deliver), name=NAME)]
-    run_job = [function(_coroutine(jobs.run_job), name=jobs.NAME)]
+    run_job = [
+        function(_coroutine(jobs.run_job), name=jobs.NAME),
+        function(_coroutine(statements.read_statement), name=statements.NAME),
+    ]
     return {
         QueueName.URGENT: Line(send, 50, settings.delivery_lease_s),
         QueueName.BULK: Line(send, 20, settings.delivery_lease_s),

@@ -83,6 +83,7 @@ async def work(
         context = {
             "deliveries": deliveries_over(services, channels_of(settings, services.clock), checkpoint),
             "job_runner": job_runner_over(services, job_checkpoint),
+            "statement_reader": services.money.statement_reader,
         }
         workers = [lines.build(settings, queue, context) for queue in queues]
 

@@ -8,6 +8,7 @@ second and nothing else. Any number may run. It waits while the database or Redi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ from waypost.platform.telemetry import log, request_id
 from waypost.settings import Settings, reveal
 from waypost.wiring import needed, offered, open_services, relay_over
 from waypost_workers.functions import deliver, jobs
+from waypost_workers.pokes import Pokes, StatementPokes
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName, close_queues, open_queues
 
@@ -46,7 +48,8 @@ async def serve(settings: Settings) -> None:
             log.warning("no_channel", cure="set WAYPOST_SMTP_HOST, or WAYPOST_CONSOLE_CHANNEL for development")
         queues = open_queues(needed(settings).redis_url)
         pokes = JobPokes(services.database, services.jobs)
-        loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, pokes)
+        others = [StatementPokes(services.database, services.money.statements)]
+        loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, pokes, others)
         leftovers = partial(services.leftovers.run, settings.relay_poll_s)
         try:
             async with beside(services, heart("relay", services.clock), leftovers):
@@ -93,6 +96,7 @@ class RelayLoop:
     clock: Clock
     poll_s: float
     jobs: JobPokes | None = None
+    others: Sequence[Pokes] = ()
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
 
@@ -125,6 +129,8 @@ class RelayLoop:
         await self._give_out(pokes)
         if self.jobs is not None:
             await self.jobs.give_out(self.queues)
+        for other in self.others:
+            await other.give_out(self.queues)
         return kept == BATCH or len(pokes) == POKES_AT_ONCE
 
     async def _give_out(self, pokes: list[Poke]) -> None:

@@ -85,7 +85,11 @@ IS_DRIVER_RUNNING = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND driv
 IS_TRUCK_RUNNING = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND truck_id = $2 AND status = 'started')"
 UNLINK_DRIVER = "UPDATE drivers SET user_id = NULL WHERE org_id = $1 AND id = $2"
 CONTACT = """
-SELECT c.name, o.name AS business, c.phone, c.email FROM customers c JOIN organisations o ON o.org_id = c.org_id
+SELECT c.name, coalesce(s.said ->> 'shopName', o.name) AS business, c.phone, c.email,
+       coalesce(c.locale, s.said ->> 'locale') AS locale, s.said ->> 'shopPhone' AS shop_phone,
+       s.said ->> 'shopAddress' AS shop_address, s.said ->> 'collectionPlace' AS collection_place
+  FROM customers c JOIN organisations o ON o.org_id = c.org_id,
+       LATERAL (SELECT o.settings -> 'selling' AS said) s
  WHERE c.org_id = $1 AND c.id = $2
 """
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -109,11 +109,39 @@ class TrackingLimits(msgspec.Struct, frozen=True, rename="camel"):
     allow_mock: bool = False  # else a fix that the phone calls mocked is flagged `mock`
 
 
+# The words of laybys that an organisation chooses from; their rules are in ``laybys/``.
+Trade = Literal["clothing", "hardware", "grocery", "restaurant", "construction", "other"]
+Place = Literal["NONE", "AU", "NZ", "ZA", "ZW", "KE", "ZM", "NA"]
+
+
+class Selling(msgspec.Struct, frozen=True, rename="camel"):
+    """How an organisation sells, and what stands on its papers.
+
+    ``currency``, ``trade``, ``jurisdiction``: of new laybys; ``locale``: of papers and messages where a customer has
+    none; ``country``: ISO 3166; ``colour``: of the papers, "#rrggbb".
+    """
+
+    currency: str = "USD"
+    trade: Trade = "other"
+    jurisdiction: Place = "NONE"
+    locale: str = "en"
+    country: str | None = None
+    shop_name: str | None = None
+    shop_address: str | None = None
+    shop_phone: str | None = None
+    shop_email: str | None = None
+    shop_tax_number: str | None = None
+    footer: str | None = None
+    collection_place: str | None = None
+    colour: str = "#1f4e79"
+
+
 class OrgSettings(msgspec.Struct, frozen=True, rename="camel"):
     """What an organisation may set for itself; kept as JSON, absent parts have these defaults."""
 
     time_zone: str = "UTC"
     tracking: TrackingLimits = TrackingLimits()
+    selling: Selling = Selling()
 
 
 @dataclass(frozen=True, slots=True)

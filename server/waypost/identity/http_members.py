@@ -64,13 +64,14 @@ class OrganisationRoutes:
         return reply_versioned(wire_members.Org.from_domain(org), org.version)
 
     async def change_org(self, request: web.Request) -> web.Response:
-        """Change its name, time zone, or what it takes for a plausible fix."""
+        """Change its name, time zone, what it takes for a plausible fix, or how it sells."""
         body, expected = await read_body(request, wire_members.OrgChange), if_match(request)
         org = await self.organisations.change(
             request[PRINCIPAL],
             name=body.name,
             time_zone=body.time_zone,
             tracking=body.tracking.given(),
+            selling=body.selling.given(),
             expected=expected,
         )
         return reply_versioned(wire_members.Org.from_domain(org), org.version)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 import msgspec
 
 from waypost.identity import audit, storage_members
-from waypost.identity.domain import LastOwner, Member, MemberNotFound, Organisation, OrganisationNotFound
+from waypost.identity.domain import (
+    LastOwner,
+    Member,
+    MemberNotFound,
+    Organisation,
+    OrganisationNotFound,
+    normal_email,
+)
 from waypost.identity.rules import Rules
 from waypost.identity.sessions import Sessions
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Stale, invalid_field
+from waypost.kernel.money import PLACES
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal, Role
 from waypost.kernel.zones import zone_named
@@ -41,41 +50,40 @@ class Organisations:
         *,
         name: str | None,
         time_zone: str | None,
-        tracking: Mapping[str, object],
+        tracking: Mapping[str, object] = MappingProxyType({}),
+        selling: Mapping[str, object] = MappingProxyType({}),
         expected: int | None = None,
     ) -> Organisation:
-        """None, or nothing, for what stays. ``tracking``: some of ``TrackingLimits``, checked by the wire."""
+        """None, or nothing, for what stays. ``tracking`` and ``selling``: some of theirs, checked by the wire."""
         principal.require(OWNERS)
         if time_zone is not None:
             _check_zone(time_zone)
+        selling = _checked(selling)
         async with self.database.transaction(principal.org_id) as conn:
             before = await _organisation(conn, principal, lock=True)
             if expected not in (None, before.version):
                 raise Stale
             limits = msgspec.structs.replace(before.settings.tracking, **tracking)
             settings = msgspec.structs.replace(
-                before.settings, time_zone=time_zone or before.settings.time_zone, tracking=limits
+                before.settings,
+                time_zone=time_zone or before.settings.time_zone,
+                tracking=limits,
+                selling=msgspec.structs.replace(before.settings.selling, **selling),
             )
             if (name or before.name, settings) != (before.name, before.settings):
                 await storage_members.change_organisation(conn, principal.org_id, name or before.name, settings)
-                await self._record(conn, principal, name=name, time_zone=time_zone, tracking=tracking)
+                await self._record(
+                    conn, principal, name=name, timeZone=time_zone, tracking=dict(tracking), selling=list(selling)
+                )
             changed = await _organisation(conn, principal)
         self.rules.forget(principal.org_id)
         return changed
 
-    async def _record(
-        self,
-        conn: Connection,
-        principal: Principal,
-        *,
-        name: str | None,
-        time_zone: str | None,
-        tracking: Mapping[str, object],
-    ) -> None:
-        given = {"name": name, "timeZone": time_zone, "tracking": dict(tracking) or None}
+    async def _record(self, conn: Connection, principal: Principal, **given: object) -> None:
+        """Of how it sells the names of what changed: a shop's telephone number and address are no audit's."""
         await audit.record(
             conn, principal, self.clock, action="organisation.changed", subject_kind="organisation",
-            subject_id=principal.org_id, detail={key: value for key, value in given.items() if value is not None},
+            subject_id=principal.org_id, detail={key: value for key, value in given.items() if value},
         )  # fmt: skip
 
 
@@ -175,6 +183,16 @@ async def withdraw_invitations(
             conn, principal, clock, action="invitation.withdrawn", subject_kind="invitation",
             subject_id=invitation_id, why=why,
         )  # fmt: skip
+
+
+def _checked(selling: Mapping[str, object]) -> Mapping[str, object]:
+    """``Invalid`` for a currency that there is not, or an e-mail address that is none."""
+    currency, email = selling.get("currency"), selling.get("shop_email")
+    if currency is not None and currency not in PLACES:
+        raise invalid_field("selling.currency", "there is no such currency; give an ISO 4217 code such as USD")
+    if email is not None and normal_email(str(email)) is None:
+        raise invalid_field("selling.shopEmail", "that is no e-mail address")
+    return selling
 
 
 def _check_zone(name: str) -> None:

@@ -28,13 +28,22 @@ class Org(msgspec.Struct, rename="camel"):
     name: str
     time_zone: str
     tracking: domain.TrackingLimits
+    selling: domain.Selling
     created_at: Instant
     version: int
 
     @classmethod
     def from_domain(cls, org: domain.Organisation) -> Org:
         settings = org.settings
-        return cls(org.id, org.name, settings.time_zone, settings.tracking, instant(org.created_at), org.version)
+        return cls(
+            id=org.id,
+            name=org.name,
+            time_zone=settings.time_zone,
+            tracking=settings.tracking,
+            selling=settings.selling,
+            created_at=instant(org.created_at),
+            version=org.version,
+        )
 
 
 class TrackingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -52,12 +61,41 @@ class TrackingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
 
+ShortText = Annotated[str, Meta(min_length=1, max_length=200, pattern=SOME_TEXT)]
+LongText = Annotated[str, Meta(min_length=1, max_length=1000, pattern=SOME_TEXT)]
+
+
+class SellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How the organisation sells, and what stands on its papers; null empties a text, what is left out stays.
+
+    ``currency``: ISO 4217; ``locale``: a BCP 47 tag such as ``fr-CA``; ``country``: ISO 3166 such as ``ZW``.
+    """
+
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] | UnsetType = UNSET
+    trade: domain.Trade | UnsetType = UNSET
+    jurisdiction: domain.Place | UnsetType = UNSET
+    locale: Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")] | UnsetType = UNSET
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] | None | UnsetType = UNSET
+    shop_name: ShortText | None | UnsetType = UNSET
+    shop_address: LongText | None | UnsetType = UNSET
+    shop_phone: PhoneText | None | UnsetType = UNSET
+    shop_email: EmailText | None | UnsetType = UNSET
+    shop_tax_number: ShortText | None | UnsetType = UNSET
+    footer: LongText | None | UnsetType = UNSET
+    collection_place: LongText | None | UnsetType = UNSET
+    colour: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")] | UnsetType = UNSET
+
+    def given(self) -> dict[str, Any]:
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+
+
 class OrgChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What is to change; what is left out stays."""
 
     name: Name | None = None
     time_zone: ZoneName | None = None
     tracking: TrackingChange = TrackingChange()
+    selling: SellingChange = SellingChange()
 
 
 class MembersQuery(PageQuery):

@@ -100,7 +100,7 @@ def parse(value: Decimal | int | str, currency: str) -> int:
         raise BadAmount("too large")
     shifted = exact.scaleb(places(currency))
     minor = int(shifted.to_integral_value(ROUND_HALF_UP))
-    if shifted != minor:
+    if exact != Decimal(minor).scaleb(-places(currency)):  # of many digits ``shifted`` is rounded already
         raise BadAmount(f"finer than {currency} has units")
     if abs(minor) > LARGEST_MINOR:
         raise BadAmount("too large")

@@ -92,7 +92,7 @@ class Rhythm(StrEnum):
 
 
 class CancelledBy(StrEnum):
-    """Whose wish a cancellation is; of the last two no fee is due."""
+    """Whose wish a cancellation is; of the last two no fee is due, unless the customer has defaulted."""
 
     CUSTOMER = "customer"
     SHOP = "shop"
@@ -244,15 +244,27 @@ def covered(layby: Layby) -> list[int]:
     return parts
 
 
+def open_parts(layby: Layby) -> list[int]:
+    """What is still owed with each instalment: what of it is not covered; with the last one late fees, too (R7), and
+    what was taken back of the deposit. Their sum is the balance.
+    """
+    parts = [i.amount_minor - part for i, part in zip(layby.instalments, covered(layby), strict=True)]
+    if parts:
+        parts[-1] = max(0, layby.balance_minor) - sum(parts[:-1])
+    return parts
+
+
 def next_due(layby: Layby) -> NextDue | None:
-    """The first instalment that is not covered, late fees with the last one (R5, R7); None: nothing is owed."""
+    """The first instalment with which something is owed (R5, R7); None: nothing is.
+
+    0: the deposit is not whole, and there is no instalment with which the rest of it would be owed.
+    """
     if layby.balance_minor <= 0:
         return None
-    for instalment, part in zip(layby.instalments, covered(layby), strict=True):
-        if part < instalment.amount_minor:
-            return NextDue(instalment.n, instalment.due_date, instalment.amount_minor - part)
-    last = layby.instalments[-1] if layby.instalments else None
-    return NextDue(last.n if last else 0, last.due_date if last else layby.final_date, layby.balance_minor)
+    for instalment, part in zip(layby.instalments, open_parts(layby), strict=True):
+        if part > 0:
+            return NextDue(instalment.n, instalment.due_date, part)
+    return NextDue(0, layby.final_date, layby.balance_minor)
 
 
 def missed(layby: Layby, today: date) -> list[Instalment]:

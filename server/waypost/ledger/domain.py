@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -101,6 +101,68 @@ class Entry:
     at: datetime
     customer_id: UUID | None = None
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BookedAccount:
+    """An account that has been posted to, and what it comes to: debit +, credit -."""
+
+    id: UUID
+    code: str
+    kind: AccountKind
+    currency: str
+    balance_minor: int
+    counterparty_org_id: UUID | None = None
+    counterparty_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """An account's line of an entry. ``balance_minor``: what the account came to with it."""
+
+    entry_id: UUID
+    n: int
+    key: str
+    kind: str
+    source_kind: str
+    source_id: UUID
+    currency: str
+    amount_minor: int
+    balance_minor: int
+    at: datetime
+    customer_id: UUID | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Which lines of an account a list wants: of a customer, booked from ``since`` up to, not including, ``until``;
+    None: any.
+    """
+
+    customer_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Wrong(StrEnum):
+    """In what way books do not add up."""
+
+    SNAPSHOT = "snapshot"  # a kept balance is not the sum of the postings before it
+    ENTRY = "entry"  # an entry's lines do not sum to zero
+    PAIR = "pair"  # what one organisation has to get is not what the other has to pay
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where books do not add up. ``subject_id``: the account, or the entry; ``day``: of a snapshot."""
+
+    wrong: Wrong
+    subject_id: UUID
+    currency: str
+    expected_minor: int
+    found_minor: int
+    day: date | None = None
 
 
 def account_id(org_id: UUID, account: Account, currency: str, counterparty: UUID | None = None) -> UUID:

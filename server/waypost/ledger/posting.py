@@ -1,4 +1,4 @@
-"""The door by which a feature books: one entry, in the transaction of what it books."""
+"""The door by which a feature books: one entry, in the transaction of what it books; and asks what came of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from uuid import UUID
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
-from waypost.ledger import storage
-from waypost.ledger.domain import Entry, settled
+from waypost.ledger import storage, storage_books
+from waypost.ledger.domain import Account, Entry, account_id, settled
 from waypost.platform.database import Connection
 
 
@@ -18,3 +18,15 @@ async def post(conn: Connection, org_id: UUID, entry: Entry, clock: Clock) -> bo
     """
     lines = settled(entry.lines)
     return bool(lines) and await storage.post(conn, org_id, new_id(clock), entry, lines)
+
+
+async def balance(
+    conn: Connection, org_id: UUID, account: Account, currency: str, counterparty: UUID | None = None
+) -> int:
+    """What an account comes to now: debit +, credit -."""
+    return await storage_books.balance(conn, org_id, account_id(org_id, account, currency, counterparty))
+
+
+async def customer_balance(conn: Connection, org_id: UUID, account: Account, currency: str, customer_id: UUID) -> int:
+    """A customer's part of it."""
+    return await storage_books.customer_balance(conn, org_id, account_id(org_id, account, currency), customer_id)

@@ -20,12 +20,37 @@ REPEATABLE = frozenset({ChannelName.CONSOLE, ChannelName.EMAIL})
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A customer as we reach them, and the business that tells them."""
+    """A customer as we reach them, and the business that tells them, with where it is found.
+
+    ``locale``: the language to tell them in, a BCP 47 tag such as fr-CD; ``collection_place``: where goods are fetched,
+    if not at the shop.
+    """
 
     name: str
     business: str
     phone: str | None = None
     email: str | None = None
+    locale: str | None = None
+    shop_phone: str | None = None
+    shop_address: str | None = None
+    collection_place: str | None = None
+
+
+def facts_of(contact: Contact | None) -> dict[str, str]:
+    """What every notice says of its customer and the business; empty where there is nothing to say."""
+    if contact is None:
+        return dict.fromkeys(("name", "business", "shopPhone", "shopAddress", "collectAt"), "")
+    return {
+        "name": contact.name,
+        "business": contact.business,
+        "shopPhone": contact.shop_phone or "",
+        "shopAddress": _in_a_line(contact.shop_address),
+        "collectAt": _in_a_line(contact.collection_place or contact.shop_address),
+    }
+
+
+def _in_a_line(text: str | None) -> str:
+    return ", ".join(line.strip() for line in (text or "").splitlines() if line.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,25 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An outbox row's payload for what a customer is told: about what, and the facts as they were at the commit."""
+    """An outbox row's payload for what a customer is told: about what, and the facts as they were at the commit.
+
+    ``valid_until``: after it, it is not sent; None: as long as its kind says.
+    """
 
     customer_id: UUID
     subject_kind: str
     subject_id: UUID
     facts: Mapping[str, str] = field(default_factory=dict)
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An outbox row to be. ``key`` names the effect ("layby:…:created"): a second row with it is none."""
+
+    kind: str
+    key: str
+    notice: Notice
 
 
 @dataclass(frozen=True, slots=True)

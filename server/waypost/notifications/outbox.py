@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.notifications import storage_outbox
+from waypost.notifications.domain import Promise
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import request_id
 
@@ -22,4 +24,16 @@ async def add(conn: Connection, org_id: UUID, *, kind: str, key: str, payload: o
     now, row_id = clock.now(), new_id(clock)
     await storage_outbox.add_outbox(
         conn, org_id, row_id, kind=kind, key=key, payload=body, request_id=request_id.get(), now=now
+    )
+
+
+async def add_all(conn: Connection, org_id: UUID, promises: Sequence[Promise], clock: Clock) -> None:
+    """The same for many notices, in one statement; of two with one key one is kept."""
+    if not promises:
+        return
+    bodies = [msgspec.json.encode(promise.notice).decode() for promise in promises]
+    ids, now = [new_id(clock) for _ in promises], clock.now()
+    kinds, keys = [promise.kind for promise in promises], [promise.key for promise in promises]
+    await storage_outbox.add_many(
+        conn, org_id, ids, kinds=kinds, keys=keys, payloads=bodies, request_id=request_id.get(), now=now
     )

@@ -18,10 +18,10 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.kernel.ids import new_id
 from waypost.notifications import storage, storage_outbox
-from waypost.notifications.addresses import REPEATABLE, ChannelName, Contact, Planned, plan
+from waypost.notifications.addresses import REPEATABLE, ChannelName, Contact, Planned, facts_of, plan
 from waypost.notifications.announce import Announcer
 from waypost.notifications.domain import Delivery, Notice, Notification, Pace, Poke, Queue, Waiting
-from waypost.notifications.kinds import KINDS, Kind
+from waypost.notifications.kinds import EVENTS, KINDS, Kind
 from waypost.notifications.ports import Contacts
 from waypost.notifications.states import MAX_ATTEMPTS, State, wait_s
 from waypost.platform.database import AWAY, SYSTEM, Connection, Database
@@ -31,7 +31,7 @@ from waypost.realtime.service import Publisher
 BATCH = 50
 SWEEP_AT_ONCE = 200
 POKES_AT_ONCE, FOR_BULK = 500, 50  # bulk gets its share of each pass, however many urgent ones there are
-LOCALE = "en"
+LOCALE = "en"  # of a customer who has asked for no language
 
 
 class UnknownKind(Exception):
@@ -100,8 +100,12 @@ class Relay:
         async with self.database.transaction(SYSTEM) as conn:
             await storage.unpoke(conn, pokes)
 
-    async def _read(self, row: Waiting) -> Readings | Exception:
-        """What a row says and who is meant; or why it cannot be kept, which is this row's alone."""
+    async def _read(self, row: Waiting) -> Readings | Exception | None:
+        """What a row says and who is meant; or why it cannot be kept, which is this row's alone. None: an event, of
+        which no customer is told.
+        """
+        if row.kind in EVENTS:
+            return None
         try:
             kind = KINDS.get(row.kind)
             if kind is None:
@@ -113,8 +117,11 @@ class Relay:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this row, the others go on
             return error
 
-    async def _keep(self, conn: Connection, row: Waiting, read: Readings | Exception) -> list[Delivery]:
+    async def _keep(self, conn: Connection, row: Waiting, read: Readings | Exception | None) -> list[Delivery]:
         """One row, by itself: one that we cannot keep is put off, and holds up no other."""
+        if read is None:
+            await storage_outbox.close_outbox(conn, row, self.clock.now())
+            return []
         token = request_id.set(row.request_id)
         try:
             await conn.execute("SAVEPOINT row")
@@ -145,9 +152,10 @@ class Relay:
         """The notification of a row, and its deliveries; none when the row was kept before."""
         kind, notice, contact, now = read.kind, read.notice, read.contact, self.clock.now()
         notification = self._notification(row, kind, notice, contact)
-        facts = {**notice.facts, "name": notification.recipient, "business": contact.business if contact else ""}
+        facts = {**notice.facts, **facts_of(contact)}
+        locale = (contact.locale if contact else None) or LOCALE
         new = await storage_outbox.add_notification(
-            conn, notification, dedupe_key=row.key, locale=LOCALE, facts=facts, request_id=row.request_id
+            conn, notification, dedupe_key=row.key, locale=locale, facts=facts, request_id=row.request_id
         )
         planned = plan(contact, kind.channels, self.offered) if new else []
         made = [self._delivery(notification, each, now) for each in planned]
@@ -167,7 +175,7 @@ class Relay:
             subject_kind=notice.subject_kind,
             subject_id=notice.subject_id,
             created_at=self.clock.now(),
-            valid_until=row.created_at + kind.validity,
+            valid_until=notice.valid_until or row.created_at + kind.validity,
         )
 
     def _delivery(self, notification: Notification, planned: Planned, now: datetime) -> Delivery:

@@ -19,6 +19,14 @@ WITH added AS (
     ON CONFLICT (org_id, key) DO NOTHING RETURNING id)
 SELECT pg_notify('{CHANNEL}', '') FROM added
 """  # noqa: S608
+ADD_MANY_OUTBOX = f"""
+WITH added AS (
+    INSERT INTO outbox (org_id, id, kind, key, payload, request_id, created_at)
+    SELECT $1, r.id, r.kind, r.key, r.payload, $6, $7
+      FROM unnest($2::uuid[], $3::text[], $4::text[], $5::jsonb[]) AS r (id, kind, key, payload)
+    ON CONFLICT (org_id, key) DO NOTHING RETURNING id)
+SELECT pg_notify('{CHANNEL}', '') FROM added LIMIT 1
+"""  # noqa: S608
 _WAITING = "SELECT org_id, id, kind, key, payload, request_id, created_at, tries FROM outbox"
 LOOK_AT_OUTBOX = f"""
 {_WAITING} WHERE processed_at IS NULL AND due_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -58,6 +66,21 @@ async def add_outbox(
 ) -> None:
     """Promise to tell; nothing when the key is there already. Wakes the relay when this transaction commits."""
     await conn.execute(ADD_OUTBOX, org_id, row_id, kind, key, payload, request_id, now)
+
+
+async def add_many(
+    conn: Connection,
+    org_id: UUID,
+    ids: Sequence[UUID],
+    *,
+    kinds: Sequence[str],
+    keys: Sequence[str],
+    payloads: Sequence[str],
+    request_id: str | None,
+    now: datetime,
+) -> None:
+    """Many promises at once, each with its kind, key and JSON."""
+    await conn.execute(ADD_MANY_OUTBOX, org_id, ids, kinds, keys, payloads, request_id, now)
 
 
 async def look_at_outbox(conn: Connection, now: datetime, limit: int) -> list[Waiting]:

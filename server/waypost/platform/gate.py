@@ -58,7 +58,7 @@ def rate_limits(limiter: Limiter, rates: Rates) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         row = row_of(request)
-        if row is None or not row.described or not row.path.startswith("/api/v1"):
+        if row is None or not row.counted or not row.described or not row.path.startswith("/api/v1"):
             return await handler(request)
         principal = request.get(PRINCIPAL)
         shares = rates.shares(row, principal, client_address(request))

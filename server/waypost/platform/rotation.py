@@ -25,6 +25,8 @@ class Sealed:
 SEALED: Final = (
     Sealed("idempotency_keys", "answer", ("org_id", "caller_id", "key")),
     Sealed("devices", "owntracks_secret", ("org_id", "id")),
+    Sealed("payment_providers", "config", ("org_id", "id")),
+    Sealed("prompts", "token", ("org_id", "id")),
 )
 
 

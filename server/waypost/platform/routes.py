@@ -59,6 +59,7 @@ class Route:
     ``reads``: the media types that it reads leniently, and what is in them: no such body is refused for what is in it.
     ``credential``: finds the caller's token, where that is not in ``Authorization: Bearer``; ``refusing``: its own way
     to refuse.
+    ``counted`` False: no limit of requests holds it: what a provider sends once may not come again.
     ``errors``: the leaves that its service raises, beside those that follow from the rest of the row.
     """
 
@@ -84,6 +85,7 @@ class Route:
     idempotent: bool = False
     versioned: bool = False
     costly: bool = False
+    counted: bool = True
     content_type: str = "application/json"
     other_types: tuple[str, ...] = ()  # that ``status`` may come in as well, as text
     other_answers: Mapping[int, Any] = field(default_factory=dict)  # status -> struct of its body, beside ``status``

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -49,6 +49,10 @@ class NewTrip:
     planned_start_at: datetime | None = None
 
 
+# What a move means to another feature, in the move's own transaction; wiring fills it.
+Moved = Callable[[Connection, Trip, Move], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Trips:
     """Trips. Every method is for a principal; what they may not see does not exist."""
@@ -56,6 +60,7 @@ class Trips:
     database: Database
     clock: Clock
     publisher: Publisher
+    others: Sequence[Moved] = ()
 
     async def find(self, principal: Principal, trip_id: UUID) -> Trip:
         """One trip. ``TripNotFound`` whether it is absent or another's."""
@@ -164,6 +169,8 @@ class Trips:
                 await storage.set_status(conn, principal.org_id, trip_id, _BECOMES[move], self.clock.now())
                 trip = await self._record(conn, principal, trip_id, move, {"reason": reason} if reason else {})
                 await notices.tell(conn, self.clock, trip, move)
+                for moved in self.others:
+                    await moved(conn, trip, move)
                 return trip
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != "trips_one_running":

@@ -1,0 +1,1 @@
+"""Figures over several features' tables, read only."""

@@ -1,0 +1,1 @@
+"""Papers of a layby: the agreement and the statement, built purely from what is known of it."""

@@ -1,0 +1,160 @@
+"""What a person makes of callbacks that leave a question open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from waypost.identity import audit
+from waypost.kernel.clock import Clock
+from waypost.kernel.errors import invalid_field
+from waypost.kernel.paging import Page, decode_cursor, page_of
+from waypost.kernel.principal import MONEY, Principal
+from waypost.laybys import desk
+from waypost.payments import storage_callbacks as storage
+from waypost.payments import storage_prompts
+from waypost.payments.booking import Bookings
+from waypost.payments.callback_domain import (
+    OPEN_QUESTIONS,
+    REVERSAL,
+    Callback,
+    CallbackNotFound,
+    Filter,
+    NothingToSettle,
+)
+from waypost.payments.domain import AlreadySettled, Booked, Disposition, Method, PaymentNotFound, Report
+from waypost.payments.prompt_domain import Prompt, PromptState
+from waypost.payments.providers.accounts import ProviderAccount, ProviderNotFound
+from waypost.payments.providers_register import ProviderRegister
+from waypost.platform.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a person says of it. ``dismiss``: no money moved; else it did: what is None is as the callback has it."""
+
+    reason: str
+    dismiss: bool = False
+    layby_id: UUID | None = None
+    amount_minor: int | None = None
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """Callbacks, for those who look after money."""
+
+    database: Database
+    clock: Clock
+    bookings: Bookings
+    register: ProviderRegister
+
+    async def list(self, principal: Principal, wanted: Filter, limit: int, cursor: str | None) -> Page[Callback]:
+        """Newest first."""
+        principal.require(MONEY)
+        after = decode_cursor(cursor, UUID) if cursor else None
+        async with self.database.transaction(principal.org_id) as conn:
+            rows = await storage.list_callbacks(conn, principal.org_id, wanted, after, limit)
+        return page_of(rows, limit, lambda row: row.id)
+
+    async def find(self, principal: Principal, callback_id: UUID) -> Callback:
+        """One, with what came."""
+        principal.require(MONEY)
+        async with self.database.transaction(principal.org_id) as conn:
+            return await self._found(conn, principal, callback_id)
+
+    async def settle(self, principal: Principal, callback_id: UUID, said: Settlement) -> Callback:
+        """End its question: book what it is about, or nothing. ``AlreadySettled`` when somebody was first."""
+        principal.require(MONEY)
+        async with self.database.transaction(principal.org_id) as conn:
+            row = await self._found(conn, principal, callback_id, lock=True)
+            if row.disposition not in OPEN_QUESTIONS:
+                raise NothingToSettle
+            if row.settled_at is not None:
+                raise AlreadySettled
+            booked = None if said.dismiss else await self._book(conn, row, said)
+            await self._end_prompt(conn, row, booked)
+            payment_id = booked.payment.id if booked else None
+            await storage.settle(conn, row, self.clock.now(), principal.user_id, payment_id)
+            became = str(booked.disposition) if booked else "dismissed"
+            await audit.record(
+                conn, principal, self.clock, action="callback.settled", subject_kind="callback", subject_id=row.id,
+                why=said.reason, detail={"became": became, "paymentId": str(payment_id) if payment_id else None},
+            )  # fmt: skip
+            return await self._found(conn, principal, callback_id)
+
+    async def _found(
+        self, conn: Connection, principal: Principal, callback_id: UUID, *, lock: bool = False
+    ) -> Callback:
+        row = await storage.find(conn, principal.org_id, callback_id, lock=lock)
+        if row is None:
+            raise CallbackNotFound
+        return row
+
+    async def _book(self, conn: Connection, row: Callback, said: Settlement) -> Booked:
+        account = await self.register.of(conn, row.org_id, row.provider_id)
+        if account is None:
+            raise ProviderNotFound
+        receipt = said.receipt or row.receipt
+        if receipt is None:
+            raise invalid_field("receipt", "the callback has none; give the one that the provider shows")
+        if row.road == REVERSAL:
+            return await self._undo(conn, row, account, said, receipt)
+        amount = said.amount_minor or row.amount_minor
+        if amount is None:
+            raise invalid_field("amountMinor", "the callback has none; give the one that the provider shows")
+        if said.layby_id is not None:
+            await desk.whole(conn, row.org_id, said.layby_id)
+        prompt = await self._prompt(conn, row)
+        report = Report(
+            provider=account.key,
+            receipt=receipt,
+            method=Method.MOBILE,
+            currency=account.currency,
+            amount_minor=amount,
+            paid_at=row.received_at,
+            account_ref=row.account_ref,
+            layby_id=said.layby_id or (prompt.layby_id if prompt else None),
+            prompt_id=row.prompt_id,
+            callback_id=row.id,
+        )
+        return await self.bookings.book(conn, row.org_id, report)
+
+    async def _undo(
+        self, conn: Connection, row: Callback, account: ProviderAccount, said: Settlement, receipt: str
+    ) -> Booked:
+        """``PaymentNotFound`` when there is no payment that it could undo, or less of it than it says."""
+        if row.account_ref is None:
+            raise invalid_field("dismiss", "the callback does not say what is undone; give the money back by hand")
+        booked = await self.bookings.reverse(
+            conn,
+            row.org_id,
+            provider=account.key,
+            original_receipt=row.account_ref,
+            receipt=receipt,
+            amount_minor=said.amount_minor or row.amount_minor,
+            at=row.received_at,
+            callback_id=row.id,
+        )
+        if booked is None:
+            raise PaymentNotFound
+        if booked.disposition is Disposition.REVIEW:
+            raise invalid_field("amountMinor", "more than is left of the payment")
+        return booked
+
+    async def _prompt(self, conn: Connection, row: Callback) -> Prompt | None:
+        """Locked."""
+        if row.prompt_id is None:
+            return None
+        return await storage_prompts.find(conn, row.org_id, row.prompt_id, lock=True)
+
+    async def _end_prompt(self, conn: Connection, row: Callback, booked: Booked | None) -> None:
+        prompt = await self._prompt(conn, row)
+        if prompt is None or prompt.state is not PromptState.REVIEW:
+            return
+        now = self.clock.now()
+        if booked is not None:
+            await storage_prompts.paid(conn, prompt, booked.payment.id, now, None)
+        else:
+            text = "nothing was paid, as a person found"
+            await storage_prompts.ended(conn, prompt, PromptState.FAILED, now, code=None, text=text)

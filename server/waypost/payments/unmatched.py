@@ -1,0 +1,129 @@
+"""Money without a known reference: suggestions, and the one decision of a person for what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from waypost.identity import audit
+from waypost.kernel.clock import Clock
+from waypost.kernel.ids import new_id
+from waypost.kernel.money import CurrencyMismatch
+from waypost.kernel.principal import MONEY, TELLERS, Principal
+from waypost.laybys import account
+from waypost.laybys.domain import Layby, share
+from waypost.laybys.ports import Ground
+from waypost.laybys.references import near, normal_form
+from waypost.ledger.posting import post
+from waypost.payments import groups, storage, storage_suggestions, telling
+from waypost.payments.days import today_of
+from waypost.payments.domain import (
+    INTERNAL,
+    AlreadySettled,
+    Disposition,
+    Kind,
+    Method,
+    Payment,
+    PaymentNotFound,
+    ReceiptTaken,
+    placed,
+)
+from waypost.payments.entries import entry_of
+from waypost.payments.receipts import receipt_of
+from waypost.payments.storage_suggestions import Suggestion
+from waypost.platform.database import Connection, Database
+from waypost.realtime.service import Publisher
+
+MOST_SUGGESTIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """What lies in suspense. It is never matched by a phone or an amount: these only rank what a person is shown."""
+
+    database: Database
+    clock: Clock
+    publisher: Publisher
+
+    async def suggestions(self, principal: Principal, payment_id: UUID) -> Sequence[Suggestion]:
+        """Laybys that the money may be for, the likeliest first; none when it has its place."""
+        principal.require(TELLERS)
+        async with self.database.transaction(principal.org_id) as conn:
+            payment = await _find(conn, principal, payment_id)
+            left = storage.group_of(await storage.rows_of(conn, principal.org_id, payment.root_id)).suspense_minor
+            if left <= 0:
+                return []
+            typed = payment.account_ref or ""
+            references = [normal_form(typed), *near(typed)] if typed else []
+            return await storage_suggestions.suggestions(conn, payment, references, left, MOST_SUGGESTIONS)
+
+    async def assign(self, principal: Principal, payment_id: UUID, layby_id: UUID) -> Payment:
+        """Say for which layby the money was: it is applied as a payment that comes now, what is too much is credit.
+
+        Once: ``AlreadySettled`` for who is second, and for money that has its place.
+        """
+        principal.require(MONEY)
+        async with self.database.transaction(principal.org_id) as conn:
+            found = await _find(conn, principal, payment_id)
+            held = await groups.hold(conn, principal.org_id, found.root_id, also=[layby_id])
+            root, left = held.group.root, held.group.suspense_minor
+            if root.disposition is not Disposition.UNMATCHED or left <= 0:
+                raise AlreadySettled
+            if not await storage.settle(conn, root.org_id, root.id, self.clock.now(), principal.user_id):
+                raise AlreadySettled
+            layby = held.laybys[layby_id]
+            if layby.currency != root.currency:
+                raise CurrencyMismatch(f"The money is in {root.currency}, the layby in {layby.currency}.")
+            row = await self._place(conn, principal, root, left, layby)
+            await audit.record(
+                conn, principal, self.clock, action="payment.assigned", subject_kind="payment", subject_id=root.id,
+                detail={"laybyId": str(layby_id), "amountMinor": left, "currency": root.currency},
+            )  # fmt: skip
+        return row
+
+    async def _place(
+        self, conn: Connection, principal: Principal, root: Payment, amount_minor: int, layby: Layby
+    ) -> Payment:
+        """The row that takes the money out of suspense, and what follows from it."""
+        ground = Ground(self.clock, self.publisher)
+        today = await today_of(conn, root.org_id, self.clock)
+        row_id, now = new_id(self.clock), self.clock.now()
+        draft = replace(
+            root,
+            id=row_id,
+            kind=Kind.ASSIGNMENT,
+            method=Method.INTERNAL,
+            provider=INTERNAL,
+            receipt=receipt_of(row_id, "A"),
+            amount_minor=amount_minor,
+            payer_mark=None,
+            prompt_id=None,
+            callback_id=None,
+            note=None,
+            paid_at=now,
+            created_at=now,
+            created_by=principal.user_id,
+            settled_at=None,
+            settled_by=None,
+        )
+        placed_row = placed(draft, layby, share(layby, amount_minor, today))
+        row = replace(placed_row, amount_minor=0, suspense_minor=-amount_minor)
+        if not await storage.add(conn, row):
+            raise ReceiptTaken
+        if row.applied_minor:
+            layby = (await account.pay(ground, conn, layby, row.applied_minor, today, actor=principal)).layby
+        await post(conn, row.org_id, entry_of(row), self.clock)
+        told = replace(row, amount_minor=amount_minor, method=root.method, provider=root.provider, receipt=root.receipt)
+        await telling.changed(ground, conn, row)
+        await telling.placed(ground, conn, told, layby)
+        return row
+
+
+async def _find(conn: Connection, principal: Principal, payment_id: UUID) -> Payment:
+    """The payment with which it began."""
+    found = await storage.find(conn, principal.org_id, payment_id)
+    root = await storage.find(conn, principal.org_id, found.root_id) if found is not None else None
+    if root is None:
+        raise PaymentNotFound
+    return root

@@ -1,0 +1,145 @@
+"""The part of the assembly that has to do with money: laybys, payments, books, invoices."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from waypost.analytics.forgetting import Forgetting
+from waypost.analytics.service import LaybyFigures
+from waypost.identity.rules import Rules
+from waypost.invoices.issuing import Issuing
+from waypost.invoices.service import Invoices
+from waypost.kernel.clock import Clock
+from waypost.laybys.cancelling import Cancelling
+from waypost.laybys.changes import Changes
+from waypost.laybys.desk import Desk
+from waypost.laybys.goods import Goods
+from waypost.laybys.orders import Deliveries, Orders
+from waypost.laybys.ports import Ground as LaybyGround
+from waypost.laybys.rule_book import RuleBook
+from waypost.laybys.sweeps import Sweeps
+from waypost.laybys.service import Laybys
+from waypost.ledger.service import Ledger
+from waypost.ledger.upkeep import LedgerUpkeep
+from waypost.notifications.alerts import Alerts
+from waypost.payments.booking import Bookings
+from waypost.payments.credit import Credit
+from waypost.payments.opening import Opening
+from waypost.payments.providers_register import ProviderRegister
+from waypost.payments.reconcile import Reconciliation, Reconciliations
+from waypost.payments.refunds import Refunds
+from waypost.payments.service import Payments
+from waypost.payments.statement_reader import StatementReader
+from waypost.payments.statements import Statements
+from waypost.payments.unmatched import Unmatched
+from waypost.platform.cache import Cache
+from waypost.platform.database import Database
+from waypost.platform.secretbox import SecretBox
+from waypost.realtime.service import Publisher
+from waypost.trips.service import Trips
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all of them stand on."""
+
+    database: Database
+    clock: Clock
+    publisher: Publisher
+    cache: Cache
+    rules: Rules
+    box: SecretBox
+    signing_key: str
+    payment_roots: frozenset[str]
+    trips: Trips
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The use cases of money."""
+
+    figures: LaybyFigures
+    ledger: Ledger
+    ledger_upkeep: LedgerUpkeep
+    invoices: Invoices
+    issuing: Issuing
+    rule_book: RuleBook
+    sweeps: Sweeps
+    desk: Desk
+    laybys: Laybys
+    changes: Changes
+    goods: Goods
+    cancelling: Cancelling
+    orders: Orders
+    deliveries: Deliveries
+    bookings: Bookings
+    opening: Opening
+    payments: Payments
+    refunds: Refunds
+    credit: Credit
+    unmatched: Unmatched
+    providers: ProviderRegister
+    statements: Statements
+    statement_reader: StatementReader
+    reconciliation: Reconciliation
+    reconciliations: Reconciliations
+    alerts: Alerts
+
+
+def money_over(ground: Ground) -> Money:
+    """Assemble them. Whatever changes a layby or payment tells of it, and with that the kept figures are forgotten."""
+    database, clock, rules = ground.database, ground.clock, ground.rules
+    figures = LaybyFigures(database, clock, rules, ground.cache)
+    publisher = Forgetting(ground.publisher, figures.forget)
+    bookings = Bookings(clock, publisher, _marks(ground.signing_key))
+    register = ProviderRegister(database, clock, ground.box, ground.payment_roots)
+    invoices = Invoices(database, clock, publisher, rules)
+    desk = Desk(database, LaybyGround(clock, publisher), rules)
+    credit = Credit(database, clock, publisher)
+    ledger_upkeep = LedgerUpkeep(database, clock)
+    return Money(
+        figures=figures,
+        ledger=Ledger(database),
+        ledger_upkeep=ledger_upkeep,
+        invoices=invoices,
+        issuing=Issuing(invoices),
+        rule_book=RuleBook(database, clock, rules),
+        sweeps=Sweeps(database, clock, publisher),
+        desk=desk,
+        laybys=Laybys(desk),
+        changes=Changes(desk, credit.use),
+        goods=Goods(desk),
+        cancelling=Cancelling(desk),
+        orders=Orders(desk, ground.trips),
+        deliveries=Deliveries(desk.ground),
+        bookings=bookings,
+        opening=Opening(database, clock, publisher, bookings),
+        payments=Payments(database, clock, bookings),
+        refunds=Refunds(database, clock, publisher),
+        credit=credit,
+        unmatched=Unmatched(database, clock, publisher),
+        providers=register,
+        statements=Statements(database, clock, register),
+        statement_reader=StatementReader(database, clock, register, bookings),
+        reconciliation=Reconciliation(database, clock, publisher, register, ledger_upkeep),
+        reconciliations=Reconciliations(database),
+        alerts=Alerts(database, clock, publisher),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is kept of a payer's phone where only "the same as before" matters: it cannot be guessed back without the
+    installation's own key.
+    """
+
+    key: bytes
+
+    def __call__(self, payer: str) -> bytes:
+        return hmac.digest(self.key, payer.encode(errors="replace"), "sha256")
+
+
+def _marks(signing_key: str) -> Marks:
+    return Marks(hashlib.blake2b(signing_key.encode(), person=b"waypost payers", digest_size=32).digest())
