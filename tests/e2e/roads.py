@@ -75,6 +75,7 @@ class Roads:
             ack = await socket.call(data)
         except (socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError):
             await self.hang_up(token)
+            _still_wanted()
             return 0, None
         if ack["ok"]:
             return 200, ack
@@ -89,6 +90,13 @@ class Roads:
                     self.url, auth={"token": token}, transports=["websocket"], wait_timeout=ANSWER_WITHIN_S
                 )
             return socket
+
+
+def _still_wanted() -> None:
+    """The client's ``connect`` makes an error of its own of a cancellation: the cancelled task would go on for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Socket:

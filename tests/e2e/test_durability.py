@@ -42,8 +42,14 @@ async def test_killed_between_commit_and_answer_nothing_is_lost_and_the_resend_a
             await check(world, server.url, [sender])
 
 
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(3, marks=pytest.mark.timeout(300)),
+        pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
+    ],
+    ids=["3", "100"],
+)
 async def test_killed_right_after_an_answer_every_acknowledged_fix_is_there_at_the_next_read(world: World, rounds: int):
     """Phones on all roads have a batch under way each round; the first answer to any of them is the kill's moment."""
     port = free_port()
