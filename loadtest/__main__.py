@@ -12,7 +12,21 @@ from typing import Any
 
 import typer
 
-from loadtest import budgets, fanout, history, idle, ingest, keys, latency, recovery, roads, seen, world
+from loadtest import (
+    budgets,
+    fanout,
+    history,
+    idle,
+    ingest,
+    keys,
+    latency,
+    laybys,
+    payments,
+    recovery,
+    roads,
+    seen,
+    world,
+)
 from loadtest.errors import LoadtestError
 from loadtest.machine import ROOT, machine
 from loadtest.stand import Stand
@@ -60,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     _scenario(scenarios, "seen", _seen, seen.__doc__, common)
     _scenario(scenarios, "keys", _keys, keys.__doc__, common)
     _realtime(scenarios, common, yardstick, rounds)
+    shops = argparse.ArgumentParser(add_help=False)
+    shops.add_argument("--laybys", type=int, default=laybys.LAYBYS, help="in the tables (default 1,000,000)")
+    shops.add_argument("--rate", type=float, default=laybys.REQUESTS_PER_S, help="requests a second (default 300)")
+    shops.add_argument("--shops", type=int, default=laybys.SHOPS, help="whose they are (default 200)")
+    _scenario(scenarios, "laybys", _laybys, laybys.__doc__, _common(30), shops)
+    _scenario(scenarios, "payments", _payments, payments.__doc__, _common(30), shops)
     every = "ingest, history, seen, fanout, latency, idle, recovery and roads (also without any SCENARIO)."
     _scenario(scenarios, "all", _all, every, common, load, yardstick, rounds, soak)
     made = _scenario(scenarios, "world", _world, world.__doc__)
@@ -150,6 +170,20 @@ async def _recovery(options: argparse.Namespace) -> int:
 async def _roads(options: argparse.Namespace) -> int:
     figures = await roads.roads(options.seconds)
     return _finish(options, {"roads": figures}, roads.report(figures))
+
+
+async def _laybys(options: argparse.Namespace) -> int:
+    figures = await laybys.laybys(
+        options.seconds, count=options.laybys, of_shops=options.shops, requests_per_s=options.rate
+    )
+    return _finish(options, {"laybys": figures})
+
+
+async def _payments(options: argparse.Namespace) -> int:
+    figures = await payments.payments(
+        options.seconds, count=options.laybys, of_shops=options.shops, callbacks_per_s=options.rate
+    )
+    return _finish(options, {"payments": figures})
 
 
 async def _all(options: argparse.Namespace) -> int:

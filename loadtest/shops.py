@@ -49,7 +49,7 @@ INSERT INTO laybys (org_id, id, reference, customer_id, status, trade, jurisdict
                     service_fee_minor, admin_fee_minor, paid_minor, deposit_minor, rhythm, start_date, final_date,
                     next_due_n, next_due_date, next_due_minor, terms, held_since, completions, completed_at, collect_by,
                     released_at, defaulted_at, cancelled_at, cancelled_by, created_at, updated_at)
-SELECT $1, id, 'L' || to_char(i, 'FM000000'), customer_id, status, 'other', 'KE', 'KES', 60000, 0, 0,
+SELECT $1, id, 'A' || to_char(i, 'FM000000'), customer_id, status, 'other', 'KE', 'KES', 60000, 0, 0,
        12000 + 8000 * (p - 1), 12000, 'monthly', start, start + 182,
        CASE WHEN status IN ('active', 'on_hold', 'defaulted') THEN p END,
        CASE WHEN status IN ('active', 'on_hold', 'defaulted') THEN (start + p * interval '1 month')::date END,
@@ -72,7 +72,7 @@ INSERT INTO payments (org_id, id, root_id, kind, method, provider, receipt, disp
                       applied_minor, credit_minor, suspense_minor, balance_minor, layby_id, customer_id, account_ref,
                       paid_at, created_at)
 SELECT $1, pid, pid, 'payment', 'mobile', 'daraja', upper(substr(md5($1::text || i || '-' || n), 1, 10)), 'applied',
-       'KES', amount, amount, 0, 0, 0, id, customer_id, 'L' || to_char(i, 'FM000000'), at, at
+       'KES', amount, amount, 0, 0, 0, id, customer_id, 'A' || to_char(i, 'FM000000'), at, at
   FROM made, generate_series(1, p) n,
        LATERAL (SELECT CASE WHEN n = 1 THEN 12000 ELSE 8000 END AS amount,
                        (start + (n - 1) * interval '25 days' + (i % 86400) * interval '1 second') AS at,
@@ -82,7 +82,7 @@ SELECT $1, pid, pid, 'payment', 'mobile', 'daraja', upper(substr(md5($1::text ||
 
 # Laybys that run, and how much pays each of some off.
 RUNNING = """
-SELECT id, balance_minor FROM laybys WHERE org_id = $1 AND status = 'active' ORDER BY md5(id::text) LIMIT $2
+SELECT id, balance_minor, reference FROM laybys WHERE org_id = $1 AND status = 'active' ORDER BY md5(id::text) LIMIT $2
 """
 MEMBER = "INSERT INTO memberships (org_id, user_id, role, created_at) VALUES ($1, $2, 'owner', now())"
 
@@ -96,6 +96,8 @@ class Shop:
     customers: Sequence[UUID]
     active: Sequence[UUID]
     to_complete: list[tuple[UUID, int]]
+    references: Sequence[str]
+    user_id: UUID
 
 
 async def fill(stand: Stand, laybys: int, shops: int) -> list[Shop]:
@@ -150,6 +152,8 @@ async def _open(stand: Stand, services: Services, org_ids: Sequence[UUID]) -> li
                     [row["id"] for row in customers],
                     [row["id"] for row in running[some:]],
                     [(row["id"], row["balance_minor"]) for row in running[:some]],
+                    [row["reference"] for row in running[some:]],
+                    user_id,
                 )
             )
     return made

@@ -1,4 +1,4 @@
-"""A shop that takes money, for tests: customers, laybys, reports of a provider, and what must add up after all of it."""
+"""A shop that takes money, for tests: customers, laybys, a provider's reports, and what must add up after all of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.factories import Org
 from waypost.kernel.principal import Principal, Role
 from waypost.laybys.cancelling import Cancelling, Wish
 from waypost.laybys.changes import Changes
+from waypost.laybys.deal import Deal, NewItem, NewLayby
 from waypost.laybys.desk import Desk
 from waypost.laybys.domain import CancelledBy, Layby
 from waypost.laybys.goods import Goods
-from waypost.laybys.deal import Deal, NewItem, NewLayby
 from waypost.laybys.ports import Ground
 from waypost.laybys.storage_read import whole
 from waypost.payments.domain import Booked, Method, Payment, Report
@@ -43,7 +43,8 @@ SELECT p.customer_id, p.currency, -sum(p.amount_minor)::bigint FROM postings p
  WHERE p.org_id = $1 AND a.code = 'customer-credit' GROUP BY p.customer_id, p.currency HAVING sum(p.amount_minor) <> 0
 """
 BALANCES = """
-SELECT a.code, sum(p.amount_minor)::bigint FROM postings p JOIN accounts a ON a.org_id = p.org_id AND a.id = p.account_id
+SELECT a.code, sum(p.amount_minor)::bigint
+  FROM postings p JOIN accounts a ON a.org_id = p.org_id AND a.id = p.account_id
  WHERE p.org_id = $1 AND p.currency = $2 GROUP BY a.code
 """
 UNBALANCED = "SELECT entry_id FROM postings WHERE org_id = $1 GROUP BY entry_id, currency HAVING sum(amount_minor) <> 0"
@@ -70,7 +71,7 @@ class Shop:
     @classmethod
     async def of(cls, org: Org, trade: str = "other") -> Shop:
         selling: dict[str, Any] = {"currency": CURRENCY, "trade": trade}
-        await org.services.organisations.change(org.owner, selling=selling)
+        await org.services.organisations.change(org.owner, name=None, time_zone=None, selling=selling)
         return cls(org)
 
     @property
@@ -199,9 +200,11 @@ class Shop:
             assert await conn.fetch(UNBALANCED, org_id) == []
             assert await conn.fetch(OVERDRAWN, org_id) == []
             laybys = await conn.fetch(LAYBYS, org_id)
-            applied = {layby_id: amount for layby_id, amount in await conn.fetch(APPLIED, org_id)}
+            applied = dict(await conn.fetch(APPLIED, org_id))
             credit = {(customer, money.strip()): sum_ for customer, money, sum_ in await conn.fetch(CREDIT, org_id)}
-            booked = {(customer, money.strip()): sum_ for customer, money, sum_ in await conn.fetch(BOOK_CREDIT, org_id)}
+            booked = {
+                (customer, money.strip()): sum_ for customer, money, sum_ in await conn.fetch(BOOK_CREDIT, org_id)
+            }
             balances = dict(await conn.fetch(BALANCES, org_id, currency))
             sums = await conn.fetchrow(SUMS, org_id, currency)
         for layby in laybys:

@@ -23,6 +23,7 @@ from waypost.jobs import told as jobs_told
 from waypost.jobs.http import JobRoutes
 from waypost.laybys import told as laybys_told
 from waypost.laybys.http import LaybyRoutes
+from waypost.laybys.http_documents import LaybyPaperRoutes
 from waypost.laybys.http_moves import LaybyMoveRoutes
 from waypost.laybys.http_rules import RuleRoutes
 from waypost.laybys.http_sweeps import SweepRoutes
@@ -34,7 +35,11 @@ from waypost.notifications.http import NotificationRoutes, TripLookup
 from waypost.notifications.http_alerts import AlertRoutes
 from waypost.payments import told as payments_told
 from waypost.payments.http import PaymentRoutes
+from waypost.payments.http_callbacks import CallbackRoutes
+from waypost.payments.http_documents import ReceiptRoutes
+from waypost.payments.http_prompts import PromptRoutes
 from waypost.payments.http_providers import ProviderRoutes
+from waypost.payments.http_signed import SignedRoutes
 from waypost.payments.http_statements import StatementRoutes
 from waypost.platform.addresses import Proxies, addresses
 from waypost.platform.asyncapi import EventDescription
@@ -117,8 +122,13 @@ def _money_routes(services: Services) -> list[Route]:
         *SweepRoutes(money.sweeps).routes(),
         *AnalyticsRoutes(money.figures).routes(),
         *StatementRoutes(money.statements, money.reconciliations).routes(),
+        *CallbackRoutes(money.callbacks, money.reviews, refusals(services.limiter, _rates(services))).routes(),
+        *SignedRoutes(money.callbacks, refusals(services.limiter, _rates(services))).routes(),
+        *PromptRoutes(money.prompts).routes(),
         *PaymentRoutes(money.payments, money.opening, money.refunds, money.credit, money.unmatched).routes(),
         *ProviderRoutes(money.providers, public_url).routes(),
+        *LaybyPaperRoutes(money.layby_papers, money.press).routes(),
+        *ReceiptRoutes(money.receipts, money.press).routes(),
         *LaybyRoutes(money.laybys, money.desk).routes(),  # the last ones: /laybys/{layby_id} is any word
         *LaybyMoveRoutes(money.desk, money.changes, money.goods, money.cancelling, money.orders).routes(),
     ]

@@ -34,14 +34,18 @@ from waypost.jobs.runner import Runner
 from waypost.jobs.service import Jobs
 from waypost.kernel.clock import Clock, SystemClock
 from waypost.kernel.remembered import Remembered
+from waypost.laybys import notices as layby_notices
 from waypost.notifications.addresses import ChannelName, Contact
 from waypost.notifications.deliveries import Deliveries
 from waypost.notifications.domain import Pace
-from waypost.notifications.kinds import TRIP_COMPLETED, TRIP_STARTED
-from waypost.notifications.ports import Channel, Checkpoint, pass_on
+from waypost.notifications.kinds import OF_LAYBYS, PAYMENT_FAILED, TRIP_COMPLETED, TRIP_STARTED
+from waypost.notifications.ports import Channel, Checkpoint, Guard, pass_on
 from waypost.notifications.relay import Relay
 from waypost.notifications.render import renderer
 from waypost.notifications.service import Notifications, outbox_waits_s
+from waypost.payments import notices as payment_notices
+from waypost.payments.asking import Asking
+from waypost.payments.ports import PromptProvider
 from waypost.platform.cache import Cache, Kind, sizes
 from waypost.platform.database import SYSTEM, Database, PoolSize, open_database
 from waypost.platform.health import OK, Finding, Health, Probe
@@ -84,6 +88,14 @@ OF_PUBLISHER = 0.2
 
 # What may be exported; a feature brings its kind.
 JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport()}
+
+# Asked as a notice is about to be sent: why it must not go out any more. Money that has moved is told in any case.
+GUARDS: Mapping[str, Guard] = {
+    TRIP_STARTED: notices.unwanted,
+    TRIP_COMPLETED: notices.unwanted,
+    **dict.fromkeys(OF_LAYBYS, layby_notices.unwanted),
+    PAYMENT_FAILED: payment_notices.unwanted,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             try:
                 yield services
             finally:
+                await services.money.callbacks.close()
                 await services.tracking.commit.close()
                 await services.health.close()
                 await services.cache.close()
@@ -348,10 +361,25 @@ def deliveries_over(
         services.clock,
         services.realtime,
         channels,
-        {TRIP_STARTED: notices.unwanted, TRIP_COMPLETED: notices.unwanted},
+        GUARDS,
         renderer(),
         _pace(services.settings),
         checkpoint=checkpoint,
+    )
+
+
+def asking_over(services: Services, provider: PromptProvider) -> Asking:
+    """The use cases of a worker that asks phones; ``provider`` is the worker's, since no server may ask."""
+    money, settings = services.money, services.settings
+    return Asking(
+        services.database,
+        services.clock,
+        services.box,
+        money.providers,
+        money.callback_work,
+        provider,
+        settings.public_url,
+        timedelta(seconds=settings.delivery_lease_s),
     )
 
 

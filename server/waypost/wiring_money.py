@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from waypost.analytics.forgetting import Forgetting
@@ -21,24 +22,38 @@ from waypost.laybys.ports import Ground as LaybyGround
 from waypost.laybys.rule_book import RuleBook
 from waypost.laybys.sweeps import Sweeps
 from waypost.laybys.service import Laybys
+from waypost.laybys.statement import LaybyPapers
 from waypost.ledger.service import Ledger
 from waypost.ledger.upkeep import LedgerUpkeep
 from waypost.notifications.alerts import Alerts
 from waypost.payments.booking import Bookings
+from waypost.payments.callback_sweep import CallbackSweep
+from waypost.payments.callback_work import CallbackWork
+from waypost.payments.callbacks import Callbacks
 from waypost.payments.credit import Credit
 from waypost.payments.opening import Opening
+from waypost.payments.ports import Reader
+from waypost.payments.prompts import Prompts
+from waypost.payments.providers import daraja, signed
+from waypost.payments.providers.accounts import ProviderName
 from waypost.payments.providers_register import ProviderRegister
+from waypost.payments.receipt_papers import Receipts
 from waypost.payments.reconcile import Reconciliation, Reconciliations
 from waypost.payments.refunds import Refunds
+from waypost.payments.reviews import Reviews
 from waypost.payments.service import Payments
 from waypost.payments.statement_reader import StatementReader
 from waypost.payments.statements import Statements
 from waypost.payments.unmatched import Unmatched
 from waypost.platform.cache import Cache
 from waypost.platform.database import Database
+from waypost.platform.papers.press import Press
 from waypost.platform.secretbox import SecretBox
 from waypost.realtime.service import Publisher
 from waypost.trips.service import Trips
+
+# What reads the callbacks of each kind of provider.
+READERS: Mapping[ProviderName, Reader] = {ProviderName.DARAJA: daraja.read, ProviderName.SIGNED: signed.read}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,15 @@ class Money:
     statement_reader: StatementReader
     reconciliation: Reconciliation
     reconciliations: Reconciliations
+    callback_work: CallbackWork
+    callback_sweep: CallbackSweep
+    callbacks: Callbacks
+    reviews: Reviews
+    prompts: Prompts
     alerts: Alerts
+    layby_papers: LaybyPapers
+    receipts: Receipts
+    press: Press
 
 
 def money_over(ground: Ground) -> Money:
@@ -99,6 +122,7 @@ def money_over(ground: Ground) -> Money:
     desk = Desk(database, LaybyGround(clock, publisher), rules)
     credit = Credit(database, clock, publisher)
     ledger_upkeep = LedgerUpkeep(database, clock)
+    work = CallbackWork(database, clock, publisher, bookings, register, READERS)
     return Money(
         figures=figures,
         ledger=Ledger(database),
@@ -125,7 +149,15 @@ def money_over(ground: Ground) -> Money:
         statement_reader=StatementReader(database, clock, register, bookings),
         reconciliation=Reconciliation(database, clock, publisher, register, ledger_upkeep),
         reconciliations=Reconciliations(database),
+        callback_work=work,
+        callback_sweep=CallbackSweep(work),
+        callbacks=Callbacks(database, clock, register, work),
+        reviews=Reviews(database, clock, bookings, register),
+        prompts=Prompts(database, clock, ground.box),
         alerts=Alerts(database, clock, publisher),
+        layby_papers=LaybyPapers(database, clock),
+        receipts=Receipts(database, clock),
+        press=Press(),
     )
 
 

@@ -91,7 +91,7 @@ async def test_the_last_payment_completes_once_and_what_is_too_much_is_credit(sh
     assert (booked.disposition, row.applied_minor, row.credit_minor) == (Disposition.OVERPAID, 70_00, 5_50)
     after = await shop.read(layby.id)
     assert (after.status, after.balance_minor, after.completions) == ("completed", 0, 1)
-    kinds = {kind: facts for kind, facts in await shop.told()}
+    kinds = dict(await shop.told())
     assert kinds["payment_received"]["creditMinor"] == "550"
     assert "layby_completed" in kinds
     assert await shop.alerts() == ["payment_credit"]
@@ -182,8 +182,8 @@ async def test_a_till_books_what_it_takes_with_a_number_of_its_own(shop: Shop):
     assert (row.provider, row.receipt, row.balance_minor) == ("counter", receipt_of(row.id), 45_00)
     assert row.created_by == teller.user_id
     assert (await shop.balances())["card"] == 25_00
-    entries = (await shop.services.audit.list(shop.owner, 10, None)).data
-    assert [entry.action for entry in entries][0] == "payment.taken"
+    entry, *_ = (await shop.services.audit.list(shop.owner, 10, None)).data
+    assert (entry.action, entry.actor_id, entry.why) == ("payment.taken", teller.user_id, "slip 7")
     await shop.check()
 
 
@@ -402,5 +402,3 @@ async def test_a_payment_is_shown_with_all_that_came_of_it(shop: Shop):
     whole = await shop.services.money.payments.find(shop.owner, paid.id)
     assert [row.kind for row in whole.rows] == [Kind.PAYMENT, Kind.REVERSAL]
     assert (whole.group.amount_minor, whole.group.credit_minor, whole.refundable_minor) == (70_00, 0, 0)
-
-

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from waypost.settings import Settings
 from waypost.wiring import needed
-from waypost_workers.functions import jobs, statements
+from waypost_workers.functions import jobs, prompts, statements
 from waypost_workers.functions.deliver import NAME, deliver
 from waypost_workers.queues import QueueName, decode, encode, open_queues
 
@@ -49,8 +49,9 @@ def lines(settings: Settings) -> Mapping[QueueName, Line]:
         function(_coroutine(jobs.run_job), name=jobs.NAME),
         function(_coroutine(statements.read_statement), name=statements.NAME),
     ]
+    ask = function(_coroutine(prompts.ask), name=prompts.NAME)
     return {
-        QueueName.URGENT: Line(send, 50, settings.delivery_lease_s),
+        QueueName.URGENT: Line([*send, ask], 50, settings.delivery_lease_s),
         QueueName.BULK: Line(send, 20, settings.delivery_lease_s),
         QueueName.JOBS: Line(run_job, 4, JOB_TIMEOUT_S),
     }

@@ -19,9 +19,10 @@ from waypost.platform.heartbeats import heart
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import BadSettings, Settings
-from waypost.wiring import deliveries_over, job_runner_over, open_services
+from waypost.wiring import asking_over, deliveries_over, job_runner_over, open_services
 from waypost_workers import lines, relay
 from waypost_workers.channels import channels_of
+from waypost_workers.channels.daraja import daraja
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName
 from waypost_workers.schedule import scheduler_over
@@ -77,13 +78,17 @@ async def work(
 ) -> None:
     """Work on these queues until SIGINT or SIGTERM; who works on jobs sees to the timed runs too."""
     stop = stop_on_signals()
-    async with open_services(settings) as services:
+    async with (
+        open_services(settings) as services,
+        daraja(services.clock, settings.delivery_send_timeout_s) as provider,
+    ):
         await migrations.check(services.database)
         await check_redis(services.redis)
         context = {
             "deliveries": deliveries_over(services, channels_of(settings, services.clock), checkpoint),
             "job_runner": job_runner_over(services, job_checkpoint),
             "statement_reader": services.money.statement_reader,
+            "asking": asking_over(services, provider),
         }
         workers = [lines.build(settings, queue, context) for queue in queues]
 

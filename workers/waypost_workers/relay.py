@@ -30,7 +30,7 @@ from waypost.platform.telemetry import log, request_id
 from waypost.settings import Settings, reveal
 from waypost.wiring import needed, offered, open_services, relay_over
 from waypost_workers.functions import deliver, jobs
-from waypost_workers.pokes import Pokes, StatementPokes
+from waypost_workers.pokes import Pokes, PromptPokes, StatementPokes
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName, close_queues, open_queues
 
@@ -48,11 +48,15 @@ async def serve(settings: Settings) -> None:
             log.warning("no_channel", cure="set WAYPOST_SMTP_HOST, or WAYPOST_CONSOLE_CHANNEL for development")
         queues = open_queues(needed(settings).redis_url)
         pokes = JobPokes(services.database, services.jobs)
-        others = [StatementPokes(services.database, services.money.statements)]
+        others: list[Pokes] = [
+            StatementPokes(services.database, services.money.statements),
+            PromptPokes(services.database, services.money.prompts),
+        ]
         loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, pokes, others)
         leftovers = partial(services.leftovers.run, settings.relay_poll_s)
+        callbacks = partial(services.money.callback_sweep.serve, settings.relay_poll_s)
         try:
-            async with beside(services, heart("relay", services.clock), leftovers):
+            async with beside(services, heart("relay", services.clock), leftovers, callbacks):
                 log.info("relay_ready", channels=[str(channel) for channel in sorted(offered(settings))])
                 await run(loop, stop, listen_url(settings))
         finally:

@@ -20,7 +20,7 @@ from waypost.tracking.quality_upkeep import QualityUpkeep
 from waypost.tracking.street_map import StreetUpkeep
 from waypost.tracking.upkeep import Upkeep
 from waypost.wiring import Services, job_rules
-from waypost_workers import retention
+from waypost_workers import retention, timed_money
 
 WEEKS_AHEAD = 3
 KEYS_KEPT = timedelta(days=14)  # a phone's backlog with the client's own keys; the place key holds for ever
@@ -77,6 +77,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("forget-quality", Daily(time(4, 25)), work.forget_quality),
         Timed("forget-heartbeats", Daily(time(4, 30)), work.forget_heartbeats),
         Timed("analyse", Daily(time(4, 40)), work.analyse),
+        *timed_money.timetable(services),
     ]
 
 

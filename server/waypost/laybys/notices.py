@@ -12,7 +12,7 @@ import msgspec
 
 from waypost.laybys import storage_notices
 from waypost.laybys.cancellation import Working, WorkingLine
-from waypost.laybys.domain import Instalment, Item, Layby, Order, Status, covered, next_due
+from waypost.laybys.domain import Instalment, Item, Layby, Order, Status, next_due, open_parts
 from waypost.laybys.ports import Ground
 from waypost.laybys.rule_lines import rule_lines
 from waypost.laybys.storage_notices import Standing
@@ -204,13 +204,13 @@ def _stepped(layby: Layby, kind: str, instalment: Instalment, step: Step, facts:
 
 
 def _instalment(layby: Layby, instalment: Instalment) -> dict[str, str]:
-    paid = dict(zip((each.n for each in layby.instalments), covered(layby), strict=True))
+    open_ = dict(zip((each.n for each in layby.instalments), open_parts(layby), strict=True))
     return {
         "n": str(instalment.n),
         "of": str(len(layby.instalments)),
         "dueDate": instalment.due_date.isoformat(),
         "amountMinor": str(instalment.amount_minor),
-        "openMinor": str(instalment.amount_minor - paid.get(instalment.n, 0)),
+        "openMinor": str(open_.get(instalment.n, 0)),
     }
 
 
@@ -221,24 +221,23 @@ def _goods(items: Sequence[Item]) -> str:
 
 
 def _schedule(layby: Layby) -> str:
-    """What is still open of each instalment, with its date."""
-    parts = zip(layby.instalments, covered(layby), strict=True)
+    """What is still owed with each instalment, and its date."""
     return _rows(
         [
-            {"n": str(each.n), "date": each.due_date.isoformat(), "openMinor": str(each.amount_minor - paid)}
-            for each, paid in parts
-            if paid < each.amount_minor
+            {"n": str(each.n), "date": each.due_date.isoformat(), "openMinor": str(part)}
+            for each, part in zip(layby.instalments, open_parts(layby), strict=True)
+            if part > 0
         ]
     )
+
+
+def _coded(lines: Sequence[WorkingLine]) -> str:
+    return _rows([{"code": line.code, **line.params} for line in lines])
 
 
 def _rows(rows: Sequence[Mapping[str, str]]) -> str:
     """A list inside a fact is JSON; templates read it by the filter ``rows``."""
     return msgspec.json.encode(rows).decode()
-
-
-def _coded(lines: Sequence[WorkingLine]) -> str:
-    return _rows([{"code": line.code, **line.params} for line in lines])
 
 
 def _day(day: date | None) -> str:

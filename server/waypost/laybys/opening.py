@@ -15,6 +15,7 @@ from waypost.identity.service import settings_of
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Conflict, invalid_field
 from waypost.kernel.ids import new_id
+from waypost.kernel.money import PLACES
 from waypost.kernel.principal import TELLERS, Principal
 from waypost.kernel.zones import zone_or_utc
 from waypost.laybys import notices, record, stock, storage
@@ -43,6 +44,8 @@ async def planned(conn: Connection, clock: Clock, org_id: UUID, deal: Deal, depo
     """
     settings = await settings_of(conn, org_id)
     selling = settings.selling
+    if deal.currency is not None and deal.currency not in PLACES:
+        raise invalid_field("currency", "there is no such currency; give an ISO 4217 code such as USD")
     terms = await terms_for(
         conn, org_id, selling, deal.trade or selling.trade, deal.jurisdiction or selling.jurisdiction, deal.currency
     )

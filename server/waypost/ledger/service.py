@@ -23,16 +23,19 @@ from waypost.platform.database import Database
 class AccountPlace(NamedTuple):
     """Where a list of accounts goes on; of a cursor, which may be anybody's making."""
 
-    code: Annotated[str, Meta(max_length=100, pattern=NO_NUL)] = ""
-    currency: Annotated[str, Meta(max_length=3, pattern=NO_NUL)] = ""
-    id: UUID = storage_books.FIRST_ID
+    code: Annotated[str, Meta(max_length=100, pattern=NO_NUL)]
+    currency: Annotated[str, Meta(max_length=3, pattern=NO_NUL)]
+    id: UUID
+
+
+FIRST = AccountPlace("", "", storage_books.FIRST_ID)
 
 
 class LinePlace(NamedTuple):
     """Where a list of lines goes on."""
 
     entry_id: UUID
-    n: Annotated[int, Meta(ge=0, le=2**15 - 1)] = 0
+    n: Annotated[int, Meta(ge=0, le=2**15 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Ledger:
     async def accounts(self, principal: Principal, limit: int, cursor: str | None) -> Page[BookedAccount]:
         """Accounts that were posted to, with what they come to; by code and currency."""
         principal.require(MONEY)
-        after = decode_cursor(cursor, AccountPlace) if cursor else AccountPlace()
+        after = decode_cursor(cursor, AccountPlace) if cursor else FIRST
         async with self.database.transaction(principal.org_id) as conn:
             rows = await storage_books.accounts(conn, principal.org_id, after, limit)
         return page_of(await self._named(rows), limit, lambda account: (account.code, account.currency, account.id))
@@ -75,4 +78,4 @@ class Ledger:
 
 def _before(until: datetime | None) -> LinePlace:
     """What a first page ends before."""
-    return LinePlace(uuid7(until, 0) if until is not None else storage_books.LAST_ID)
+    return LinePlace(uuid7(until, 0) if until is not None else storage_books.LAST_ID, 0)

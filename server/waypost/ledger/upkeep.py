@@ -16,8 +16,6 @@ from waypost.platform.database import SYSTEM, Connection, Database
 # An entry gets its id before its transaction commits, and clocks of machines differ: a day is closed this long after
 # its end, when no entry of it can still come.
 MARGIN = timedelta(hours=1)
-ACCOUNTS_AT_A_TIME = 200
-ENTRIES_AT_A_TIME = 5_000
 
 Look = Callable[[Connection, UUID, UUID, int], Awaitable[tuple[UUID | None, list[Difference]]]]
 
@@ -32,6 +30,8 @@ class LedgerUpkeep:
 
     database: Database
     clock: Clock
+    accounts_at_a_time: int = 200
+    entries_at_a_time: int = 5_000
 
     async def snapshots(self, org_id: UUID, day: date, zone: tzinfo = UTC) -> int:
         """Keep what each account came to at the end of ``day`` by the clock of ``zone``; how many were kept now.
@@ -45,10 +45,10 @@ class LedgerUpkeep:
         while True:
             async with self.database.transaction(SYSTEM) as conn:
                 looked_at, after, kept = await storage_upkeep.snapshots(
-                    conn, org_id, after, day, before, ACCOUNTS_AT_A_TIME
+                    conn, org_id, after, day, before, self.accounts_at_a_time
                 )
             made += kept
-            if looked_at < ACCOUNTS_AT_A_TIME:
+            if looked_at < self.accounts_at_a_time:
                 return made
 
     async def check(self, org_id: UUID) -> list[Difference]:
@@ -56,9 +56,9 @@ class LedgerUpkeep:
         against their own books. Empty: all is well.
         """
         return [
-            *await self._all(storage_upkeep.wrong_snapshots, org_id, ACCOUNTS_AT_A_TIME),
-            *await self._all(storage_upkeep.wrong_entries, org_id, ENTRIES_AT_A_TIME),
-            *await self._all(storage_upkeep.wrong_pairs, org_id, ACCOUNTS_AT_A_TIME),
+            *await self._all(storage_upkeep.wrong_snapshots, org_id, self.accounts_at_a_time),
+            *await self._all(storage_upkeep.wrong_entries, org_id, self.entries_at_a_time),
+            *await self._all(storage_upkeep.wrong_pairs, org_id, self.accounts_at_a_time),
         ]
 
     async def _all(self, look: Look, org_id: UUID, at_a_time: int) -> list[Difference]:

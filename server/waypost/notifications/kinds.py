@@ -44,6 +44,13 @@ LAYBY_DEFAULTED = "layby_defaulted"
 REFUND_ISSUED = "refund_issued"
 PAYMENT_REVERSED = "payment_reversed"
 
+# About a layby itself, true only while it stands as it did.
+OF_LAYBYS = (
+    LAYBY_CREATED, PAYMENT_REMINDER, PAYMENT_OVERDUE, LATE_FEE_APPLIED, COMPLETION_REMINDER, LAYBY_COMPLETED,
+    COLLECTION_REMINDER, LAYBY_ON_HOLD, LAYBY_REACTIVATED, LAYBY_EXTENDED, LAYBY_REINSTATED, LAYBY_CANCELLED,
+    LAYBY_DEFAULTED,
+)  # fmt: skip
+
 # Of a layby's money: who is not told within three days asks the shop, and hears it there.
 _SOON, _DAYS = timedelta(hours=6), timedelta(days=3)
 

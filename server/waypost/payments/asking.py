@@ -41,13 +41,14 @@ from waypost.platform.database import Connection, Database
 from waypost.platform.secretbox import SecretBox
 from waypost.platform.telemetry import log
 
-LEASE: Final = timedelta(seconds=90)  # longer than the slowest call takes
 NO_ADDRESS: Final = "WAYPOST_PUBLIC_URL is not set, so the provider could not call back"
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The use cases of a worker that asks. ``public_url``: where the provider reaches us."""
+    """The use cases of a worker that asks. ``public_url``: where the provider reaches us; ``lease``: longer than a try
+    takes.
+    """
 
     database: Database
     clock: Clock
@@ -56,13 +57,14 @@ class Asking:
     work: CallbackWork
     provider: PromptProvider
     public_url: str | None
+    lease: timedelta
     checkpoint: Checkpoint = field(default=pass_by)
 
     async def ask(self, org_id: UUID, prompt_id: UUID) -> None:
         """Do what is due for a prompt. Safe to call twice, and from two workers at once."""
         self.checkpoint("before_claim")
         async with self.database.transaction(org_id) as conn:
-            prompt = await storage_prompts.claim(conn, org_id, prompt_id, self.clock.now(), LEASE)
+            prompt = await storage_prompts.claim(conn, org_id, prompt_id, self.clock.now(), self.lease)
             if prompt is None:
                 return
             account = await self.register.of(conn, org_id, prompt.provider_id)

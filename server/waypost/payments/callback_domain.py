@@ -249,7 +249,7 @@ def _review(said: Paid | Doubtful, why: str) -> Close:
     return Close(Disposition.REVIEW, why, said.receipt, said.amount_minor, said.account_ref)
 
 
-def undone(case: Case, reversal: Reversed, disposition: Disposition | None) -> Decision:
+def undone(case: Case, reversal: Reversed, disposition: Disposition | None) -> Park | Close:
     """A reversal that was booked with this disposition; None: what it undoes is not known (yet)."""
     if disposition is None and case.is_early:
         return Park("what it undoes is not there yet")

@@ -86,10 +86,8 @@ class CallbackWork:
             self.checkpoint("taken")
             account = account or await self._account(conn, row)
             outcome = self.readers[account.provider](row.road, row.body, account, row.received_at).outcome
-            if row.road == VALIDATION:
-                ended = await self._answered(conn, row, account, outcome)
-            else:
-                ended = await self._worked(conn, row, account, outcome)
+            work = self._answered if row.road == VALIDATION else self._worked
+            ended = await work(conn, row, account, outcome)
             self.checkpoint("booked")
         self.checkpoint("committed")
         if ended is not None:

@@ -17,6 +17,7 @@ from waypost.platform.routes import Route
 from waypost.platform.web import PRINCIPAL, path_id, read_body, read_query, reply, reply_page
 
 PATH: Final = "/api/v1/payments/prompts"
+REFUSALS: Final = (LaybyNotFound, LaybyMoveRefused, NoPromptProvider, NothingOwed, PromptOpen, NoPhone, TooMuch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,7 @@ class PromptRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("POST", PATH, self.create, status=202, answer=wire.Prompt, body=wire.NewPrompt, roles=TELLERS,
-                  idempotent=True,
-                  errors=(LaybyNotFound, LaybyMoveRefused, NoPromptProvider, NothingOwed, PromptOpen, NoPhone, TooMuch)),
+                  idempotent=True, errors=REFUSALS),
             Route("GET", PATH, self.list_prompts, answer=wire.Prompt, listing=True, query=wire.PromptsQuery,
                   roles=WATCHERS),
             Route("GET", PATH + "/{prompt_id}", self.get, answer=wire.Prompt, roles=WATCHERS, errors=(PromptNotFound,)),

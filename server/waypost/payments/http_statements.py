@@ -61,11 +61,11 @@ class StatementRoutes:
 
     async def add_statement(self, request: web.Request) -> web.Response:
         """Send in a provider's CSV; a worker compares it with what is here and books what is missing. Twice is once."""
+        query = read_query(request, wire.NewStatementQuery)
         if request.content_type not in CSV_TYPES:
             raise NoStatementFile
-        query, body = read_query(request, wire.NewStatementQuery), await raw_body(request)
         statement = await self.statements.add(
-            request[PRINCIPAL], query.provider_id, name=query.name, body=body, columns=query.over
+            request[PRINCIPAL], query.provider_id, name=query.name, body=await raw_body(request), columns=query.over
         )
         return reply(wire.Statement.from_domain(statement), 202)
 

@@ -22,10 +22,6 @@ class Ignored(msgspec.Struct):
     """Whatever a provider adds to an address is let be."""
 
 
-class Anything(msgspec.Struct):
-    """A body as the provider has it. It is kept as it came, whatever is in it."""
-
-
 class Taken(msgspec.Struct):
     """What Daraja wants to hear: it is kept."""
 

@@ -50,8 +50,8 @@ class Print:
         return format_date(day, "long", locale=self.locale)
 
     def short_day(self, day: date) -> str:
-        """For tables: "5 Dec 2026"."""
-        return format_date(day, "d MMM y", locale=self.locale)
+        """For tables, so that it stays on one line: "5 Dec 2026"."""
+        return format_date(day, "d MMM y", locale=self.locale).replace(" ", _NBSP)
 
     def moment(self, at: datetime, time_zone: str) -> str:
         """The day and the time of day there: "5 December 2026, 14:05"."""

@@ -9,10 +9,10 @@ from datetime import date
 from waypost.identity.domain import Selling
 from waypost.identity.letterhead import letterhead
 from waypost.laybys.cancellation import WorkingLine
-from waypost.laybys.documents.words import Pen
 from waypost.laybys.domain import Item, Layby
 from waypost.laybys.rule_lines import rule_lines
 from waypost.platform.papers.model import Block, Column, Field, Paper, Signatures, Table, Text
+from waypost.platform.papers.pen import Pen
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def _agreed_end(layby: Layby) -> date:
 
 def _goods(layby: Layby, items: Sequence[Item], pen: Pen) -> Table:
     columns = [
-        Column(pen.say("code")),
-        Column(pen.say("item"), wide=True),
+        Column(pen.say("code"), share=1),
+        Column(pen.say("item"), share=3),
         Column(pen.say("quantity"), "right"),
         Column(pen.say("unit_price", currency=layby.currency), "right"),
         Column(pen.say("amount", currency=layby.currency), "right"),
@@ -85,7 +85,7 @@ def _schedule(layby: Layby, pen: Pen) -> list[Block]:
         return []
     columns = [
         Column(pen.say("n")),
-        Column(pen.say("due_by"), wide=True),
+        Column(pen.say("due_by"), share=3),
         Column(pen.say("amount", currency=layby.currency), "right"),
     ]
     rows = [[str(each.n), pen.day(each.agreed_date), pen.number(each.amount_minor)] for each in layby.instalments]
@@ -136,7 +136,9 @@ def _collecting(layby: Layby, selling: Selling, pen: Pen) -> Text:
     days, place = layby.terms.rules.collect_days, selling.collection_place or selling.shop_address
     words = [pen.count("collect", days, days=str(days))]
     if place:
-        words.append(pen.say("collect_at", place=", ".join(line.strip() for line in place.splitlines() if line.strip())))
+        words.append(
+            pen.say("collect_at", place=", ".join(line.strip() for line in place.splitlines() if line.strip()))
+        )
     return Text([*words, pen.say("collect_bring")], pen.say("collecting"), listed=True)
 
 

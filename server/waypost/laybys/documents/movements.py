@@ -41,8 +41,9 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """``charged_minor`` raises what is owed, ``paid_minor`` lowers it (negative: money went back); ``credit_minor``: what
-    it put to the customer's credit, or took from there; ``n``: the instalment of a late fee.
+    """``charged_minor`` raises what is owed, ``paid_minor`` lowers it (negative: money went back).
+
+    ``credit_minor``: what it put to the customer's credit, or took from there; ``n``: the instalment of a late fee.
     """
 
     at: datetime

@@ -12,12 +12,12 @@ from waypost.kernel import csv_text
 from waypost.kernel.money import plain_text
 from waypost.laybys.documents.agreement import Parties, to_lines
 from waypost.laybys.documents.movements import Account, Line, LineKind
-from waypost.laybys.documents.words import Pen
 from waypost.laybys.domain import Layby, Status, open_parts
 from waypost.platform.codec import instant
 from waypost.platform.papers.model import Block, Column, Field, Fields, Figure, Paper, Table
+from waypost.platform.papers.pen import Pen
 
-HEADER = ("at", "kind", "receipt", "method", "charged", "paid", "credit", "balance", "currency")
+HEADER = ("at", "kind", "receipt", "method", "currency", "charged", "paid", "credit", "balance")
 _WAITING = frozenset({Status.ACTIVE, Status.ON_HOLD, Status.DEFAULTED})
 
 
@@ -56,20 +56,16 @@ def csv_of(statement: Statement) -> Iterator[str]:
     currency = statement.layby.currency
     yield csv_text.line(HEADER)
     for line in statement.account.lines:
+        words = csv_text.line((instant(line.at), line.kind, line.receipt, line.method, currency)).removesuffix("\r\n")
         amounts = (line.charged_minor, line.paid_minor, line.credit_minor, line.balance_minor)
-        yield csv_text.line(
-            (instant(line.at), line.kind, line.receipt, line.method, *(_plain(each, currency) for each in amounts), currency)
-        )
-
-
-def _plain(minor: int, currency: str) -> str:
-    return plain_text(minor, currency)
+        # Digits of our own, a minus before them or not: nothing that a spreadsheet could run.
+        yield ",".join((words, *(plain_text(minor, currency) for minor in amounts))) + "\r\n"
 
 
 def _movements(account: Account, pen: Pen) -> Table:
     columns = [
         Column(pen.say("date")),
-        Column(pen.say("details"), wide=True),
+        Column(pen.say("details"), share=3),
         Column(pen.say("charged"), "right"),
         Column(pen.say("paid"), "right"),
         Column(pen.say("balance"), "right"),
@@ -115,7 +111,7 @@ def _upcoming(layby: Layby, pen: Pen) -> list[Block]:
         return []
     columns = [
         Column(pen.say("n")),
-        Column(pen.say("due_by"), wide=True),
+        Column(pen.say("due_by"), share=3),
         Column(pen.say("amount", currency=layby.currency), "right"),
     ]
     rows = [[str(each.n), pen.day(each.due_date), pen.number(part)] for each, part in open_]

@@ -40,9 +40,10 @@ WORDS: Mapping[str, str] = {
     "pay_early": "You may pay more, or earlier, at any time; what you pay covers the oldest open payment first.",
     "pay_goods": "We keep the goods for you until they are paid off. They are yours when you collect them.",
     "late": "Late payments",
-    "late_fee_one": "If a payment is not complete {days} day after its date, we add a late fee of {fee}, once for that payment.",
-    "late_fee_other": "If a payment is not complete {days} days after its date, we add a late fee of {fee}, once for that "
-    "payment.",
+    "late_fee_one": "If a payment is not complete {days} day after its date, we add a late fee of {fee}, once for "
+    "that payment.",
+    "late_fee_other": "If a payment is not complete {days} days after its date, we add a late fee of {fee}, once "
+    "for that payment.",
     "late_no_fee": "There is no fee for paying late.",
     "default_one": "If {count} payment is past its date and not complete, we may stop the layby.",
     "default_other": "If {count} payments are past their dates and not complete, we may stop the layby.",
@@ -57,12 +58,14 @@ WORDS: Mapping[str, str] = {
     "deposit_kept": "We keep the deposit of {amount} and pay back the rest.",
     "percent_of_paid": "We keep {percent} of what you have paid and pay back the rest.",
     "stated_cost": "We keep what the cancellation costs us, {amount} ({text}), and pay back the rest.",
-    "ceiling_percent_of_price": "By law we never keep more than {percent} of the price of the goods, which is {amount}.",
+    "ceiling_percent_of_price": "By law we never keep more than {percent} of the price of the goods, which is "
+    "{amount}.",
     "ceiling_stated_cost": "By law we never keep more than our reasonable costs.",
     "exempt_death": "We keep nothing if the customer has died.",
     "exempt_hospital": "We keep nothing if you could not pay because you were in hospital.",
     "exempt_supplier_breach": "We keep nothing if we have broken this agreement.",
-    "grace": "If you do not finish in time, we keep nothing before {days} business days after the last day have passed.",
+    "grace": "If you do not finish in time, we keep nothing before {days} business days after the last day have "
+    "passed.",
     "we_cancel": "If we cannot supply the goods, you get back all that you have paid.",
     "collecting": "Collecting the goods",
     "collect_one": "When all is paid, collect the goods within {days} day.",

@@ -37,17 +37,19 @@ WORDS: Mapping[str, str] = {
     "due_by": "Au plus tard le",
     "paying": "Comment payer",
     "pay_words": "Payez au magasin ou avec votre téléphone, en indiquant toujours la référence {reference}.",
-    "pay_early": "Vous pouvez payer davantage, ou plus tôt, à tout moment ; vos paiements couvrent d’abord l’échéance la "
-    "plus ancienne.",
-    "pay_goods": "Nous gardons les articles pour vous jusqu’à leur paiement complet. Ils sont à vous quand vous les retirez.",
+    "pay_early": "Vous pouvez payer davantage, ou plus tôt, à tout moment ; vos paiements couvrent d’abord "
+    "l’échéance la plus ancienne.",
+    "pay_goods": "Nous gardons les articles pour vous jusqu’à leur paiement complet. Ils sont à vous quand vous "
+    "les retirez.",
     "late": "Retards de paiement",
-    "late_fee_one": "Si un paiement n’est pas complet {days} jour après sa date, nous ajoutons des frais de retard de "
-    "{fee}, une seule fois pour ce paiement.",
-    "late_fee_other": "Si un paiement n’est pas complet {days} jours après sa date, nous ajoutons des frais de retard de "
-    "{fee}, une seule fois pour ce paiement.",
+    "late_fee_one": "Si un paiement n’est pas complet {days} jour après sa date, nous ajoutons des frais de "
+    "retard de {fee}, une seule fois pour ce paiement.",
+    "late_fee_other": "Si un paiement n’est pas complet {days} jours après sa date, nous ajoutons des frais de "
+    "retard de {fee}, une seule fois pour ce paiement.",
     "late_no_fee": "Il n’y a pas de frais de retard.",
     "default_one": "Si {count} paiement n’est pas complet après sa date, nous pouvons arrêter la mise de côté.",
-    "default_other": "Si {count} paiements ne sont pas complets après leurs dates, nous pouvons arrêter la mise de côté.",
+    "default_other": "Si {count} paiements ne sont pas complets après leurs dates, nous pouvons arrêter la mise "
+    "de côté.",
     "reinstate_one": "Elle reprend si vous payez dans un délai de {days} jour.",
     "reinstate_other": "Elle reprend si vous payez dans un délai de {days} jours.",
     "extensions_one": "Vous pouvez demander plus de temps {count} fois.",
@@ -59,19 +61,21 @@ WORDS: Mapping[str, str] = {
     "deposit_kept": "Nous gardons l’acompte de {amount} et remboursons le reste.",
     "percent_of_paid": "Nous gardons {percent} de ce que vous avez payé et remboursons le reste.",
     "stated_cost": "Nous gardons ce que l’annulation nous coûte, soit {amount} ({text}), et remboursons le reste.",
-    "ceiling_percent_of_price": "Selon la loi, nous ne gardons jamais plus de {percent} du prix des articles, soit {amount}.",
+    "ceiling_percent_of_price": "Selon la loi, nous ne gardons jamais plus de {percent} du prix des articles, "
+    "soit {amount}.",
     "ceiling_stated_cost": "Selon la loi, nous ne gardons jamais plus que nos coûts raisonnables.",
     "exempt_death": "Nous ne gardons rien si le client est décédé.",
     "exempt_hospital": "Nous ne gardons rien si vous n’avez pas pu payer à cause d’une hospitalisation.",
     "exempt_supplier_breach": "Nous ne gardons rien si nous n’avons pas respecté ce contrat.",
-    "grace": "Si vous n’avez pas fini à temps, nous ne gardons rien avant que {days} jours ouvrables se soient écoulés "
-    "après le dernier jour.",
+    "grace": "Si vous n’avez pas fini à temps, nous ne gardons rien avant que {days} jours ouvrables se soient "
+    "écoulés après le dernier jour.",
     "we_cancel": "Si nous ne pouvons pas fournir les articles, tout ce que vous avez payé vous est remboursé.",
     "collecting": "Retrait des articles",
     "collect_one": "Quand tout est payé, retirez les articles dans un délai de {days} jour.",
     "collect_other": "Quand tout est payé, retirez les articles dans un délai de {days} jours.",
     "collect_at": "Ils se trouvent ici : {place}.",
-    "collect_bring": "Apportez la référence et une pièce d’identité. Après ce délai, nos conditions de garde s’appliquent.",
+    "collect_bring": "Apportez la référence et une pièce d’identité. Après ce délai, nos conditions de garde "
+    "s’appliquent.",
     "law": "La loi",
     "law_of": "Ce contrat est soumis à la loi du pays suivant : {place} ({source}).",
     "law_place": "Ce contrat est conclu dans le pays suivant : {place}.",
@@ -106,7 +110,7 @@ WORDS: Mapping[str, str] = {
     "method_cash": "espèces",
     "method_card": "carte",
     "method_bank": "virement bancaire",
-    "method_mobile": "paiement mobile",
+    "method_mobile": "mobile money",
     "method_other": "autre",
     "method_internal": "interne",
 }

@@ -39,10 +39,9 @@ def code_of(value: object) -> str | None:
 
 def name_of(value: object) -> str | None:
     """A receipt, or a provider's name of a thing: visible characters without a blank, none lost. None: it is none."""
-    if isinstance(value, str) and len(value.strip()) > LONGEST_NAME:
-        return None
-    text = text_of(value, LONGEST_NAME)
-    return text if text is not None and text.isascii() and text.isprintable() and " " not in text else None
+    text = value.strip() if isinstance(value, str) else text_of(value)
+    fits = text and len(text) <= LONGEST_NAME and text.isascii() and text.isprintable() and " " not in text
+    return text if fits else None
 
 
 def amount_of(value: object, currency: str) -> int:

@@ -131,7 +131,7 @@ def _standard_key(secret: str) -> bytes:
 
 
 def _bytes(header: str) -> bytes:
-    return header.encode(errors="surrogateescape")
+    return header.encode(errors="surrogatepass")
 
 
 def read(road: str, body: bytes, account: ProviderAccount, now: datetime) -> Said:  # noqa: ARG001 - it has one road

@@ -39,11 +39,11 @@ class Fields(msgspec.Struct, frozen=True, tag="fields", tag_field="block"):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """``align`` right: of numbers. ``wide``: it takes the room that the others leave."""
+    """``align`` right: of numbers. ``share``: its part of the room that the others leave; 0: no more than it needs."""
 
     title: str
     align: Literal["left", "right"] = "left"
-    wide: bool = False
+    share: Literal[0, 1, 3] = 0
 
 
 class Table(msgspec.Struct, frozen=True, tag="table", tag_field="block"):
@@ -73,8 +73,9 @@ Block = Figure | Fields | Table | Text | Signatures
 
 
 class Paper(msgspec.Struct, frozen=True):
-    """A document. ``language``: a BCP 47 tag; ``to``: whom it is for; ``page``: "Page {page} of {pages}", filled in by who
-    prints.
+    """A document. ``language``: a BCP 47 tag; ``to``: whom it is for.
+
+    ``page``: "Page {page} of {pages}", which the press fills in.
     """
 
     language: str

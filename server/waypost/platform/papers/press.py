@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import typst
@@ -15,6 +18,8 @@ from waypost.platform.papers.page import HERE, colour_of
 
 AT_ONCE, WAITING = 2, 50  # a page takes some milliseconds of one core
 SOURCE = HERE / "paper.typ"
+_LONG_WORD = re.compile(r"[^\s\u200b]{25,}")
+_PIECE = re.compile(r".{8}")
 
 
 class PressBusy(Unavailable):
@@ -24,32 +29,12 @@ class PressBusy(Unavailable):
     retry = True
 
 
-@dataclass(slots=True)
-class Press:
-    """Prints ``AT_ONCE``; who comes when ``WAITING`` others wait is sent away with ``PressBusy``."""
-
-    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    most: int = AT_ONCE + WAITING
-    inside: int = 0
-
-    async def pdf(self, paper: Paper, made_at: datetime) -> bytes:
-        """The same bytes for the same paper and time."""
-        if self.inside >= self.most:
-            raise PressBusy
-        self.inside += 1
-        try:
-            async with self.at_once:
-                return await asyncio.to_thread(pdf_of, paper, made_at)
-        finally:
-            self.inside -= 1
-
-
 def pdf_of(paper: Paper, made_at: datetime) -> bytes:
     """Takes some milliseconds, without holding the interpreter's lock. Fonts are Typst's own: every machine prints the
     same.
     """
     shop = msgspec.structs.replace(paper.shop, colour=colour_of(paper))
-    text = msgspec.json.encode(msgspec.structs.replace(paper, shop=shop)).decode()
+    text = msgspec.json.encode(breakable(msgspec.to_builtins(msgspec.structs.replace(paper, shop=shop)))).decode()
     printed = typst.compile(
         SOURCE,
         root=HERE,
@@ -61,3 +46,33 @@ def pdf_of(paper: Paper, made_at: datetime) -> bytes:
     if not isinstance(printed, bytes):  # a mistake of ours: a PDF is one file
         raise TypeError(type(printed))
     return printed
+
+
+@dataclass(slots=True)
+class Press:
+    """Prints ``AT_ONCE``; who comes when ``WAITING`` others wait is sent away with ``PressBusy``."""
+
+    make: Callable[[Paper, datetime], bytes] = pdf_of
+    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    most: int = AT_ONCE + WAITING
+    inside: int = 0
+
+    async def pdf(self, paper: Paper, made_at: datetime) -> bytes:
+        """The same bytes for the same paper and time."""
+        if self.inside >= self.most:
+            raise PressBusy
+        self.inside += 1
+        try:
+            async with self.at_once:
+                return await asyncio.to_thread(self.make, paper, made_at)
+        finally:
+            self.inside -= 1
+
+
+def breakable(value: Any) -> Any:
+    """The same, with places in overlong words where a line may end: a code of a hundred letters stays in its column."""
+    if isinstance(value, str):
+        return _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\u200b", word[0]), value)
+    if isinstance(value, dict):
+        return {name: breakable(each) for name, each in value.items()}
+    return [breakable(each) for each in value] if isinstance(value, list | tuple) else value
