@@ -99,17 +99,23 @@ async def things(org: Org) -> dict[str, Any]:
     job = await services.jobs.export(owner, Asked("trips"))
     async with services.database.transaction(org.org_id) as conn:
         rows = {name: await conn.fetchval(query) for name, query in FIRST_OF.items()}
-    return rows | {
-        "trip_id": trip.id,
-        "driver_id": phone.driver_id,
-        "device_id": phone.device_id,
-        "device_token": phone.token,
-        "z": 12,  # a tile of the map
-        "x": 2401,
-        "y": 2253,
-        "truck_id": phone.principal.vehicle_id or phone.device_id,
-        "customer_id": customer,
-        "user_id": owner.user_id or org.org_id,
-        "invitation_id": invitation.id,
-        "job_id": job.id,
-    }
+    from tests.money_things import money_things  # it is made with what is here
+
+    return (
+        rows
+        | await money_things(org)
+        | {
+            "trip_id": trip.id,
+            "driver_id": phone.driver_id,
+            "device_id": phone.device_id,
+            "device_token": phone.token,
+            "z": 12,  # a tile of the map
+            "x": 2401,
+            "y": 2253,
+            "truck_id": phone.principal.vehicle_id or phone.device_id,
+            "customer_id": customer,
+            "user_id": owner.user_id or org.org_id,
+            "invitation_id": invitation.id,
+            "job_id": job.id,
+        }
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -50,7 +51,14 @@ class Mobile:
             aiohttp.ClientSession() as session,
             session.post(self.address(road, token), data=raw, headers=headers, **options) as response,
         ):
-            return response.status, await response.json(content_type=None)
+            answer = response.status, await response.json(content_type=None)
+        await self.rest()
+        return answer
+
+    async def rest(self) -> None:
+        """Until the server, which is in this process, has nothing at work any more."""
+        while tasks := self.shop.services.money.callbacks.tasks:
+            await asyncio.wait(set(tasks))
 
     def address(self, road: str, token: str | None = None) -> str:
         return f"{self.url}/api/v1/callbacks/daraja/{token or self.token}/{road}"

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from tests.factories import Org
+from waypost.identity.domain import AuditEntry
 from waypost.kernel.principal import Principal, Role
-from waypost.laybys.cancelling import Cancelling, Wish
+from waypost.laybys.cancelling import Cancelling
 from waypost.laybys.changes import Changes
-from waypost.laybys.deal import Deal, NewItem, NewLayby
+from waypost.laybys.deal import Deal, NewItem, NewLayby, Wish
 from waypost.laybys.desk import Desk
 from waypost.laybys.domain import CancelledBy, Layby
 from waypost.laybys.goods import Goods
@@ -193,6 +194,11 @@ class Shop:
             rows = await conn.fetch("SELECT kind FROM alerts WHERE org_id = $1 ORDER BY id", self.org.org_id)
         return [row["kind"] for row in rows]
 
+    async def newest_deed(self) -> AuditEntry:
+        """The last entry of the audit log."""
+        page = await self.services.audit.entries(self.owner, 1, None, subject_id=None, action=None)
+        return page.data[0]
+
     async def check(self, currency: str = CURRENCY) -> None:
         """What holds after whatever happened: rows, laybys and books agree to the minor unit."""
         org_id = self.org.org_id
@@ -200,13 +206,13 @@ class Shop:
             assert await conn.fetch(UNBALANCED, org_id) == []
             assert await conn.fetch(OVERDRAWN, org_id) == []
             laybys = await conn.fetch(LAYBYS, org_id)
-            applied = dict(await conn.fetch(APPLIED, org_id))
+            applied = {row[0]: row[1] for row in await conn.fetch(APPLIED, org_id)}
             credit = {(customer, money.strip()): sum_ for customer, money, sum_ in await conn.fetch(CREDIT, org_id)}
             booked = {
                 (customer, money.strip()): sum_ for customer, money, sum_ in await conn.fetch(BOOK_CREDIT, org_id)
             }
-            balances = dict(await conn.fetch(BALANCES, org_id, currency))
-            sums = await conn.fetchrow(SUMS, org_id, currency)
+            balances = {row[0]: row[1] for row in await conn.fetch(BALANCES, org_id, currency)}
+            (sums,) = await conn.fetch(SUMS, org_id, currency)
         for layby in laybys:
             assert layby["paid_minor"] == applied.get(layby["id"], 0), layby["id"]
             assert layby["status"] != "active" or layby["balance_minor"] > 0, layby["id"]

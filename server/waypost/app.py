@@ -125,7 +125,7 @@ def _money_routes(services: Services) -> list[Route]:
         *CallbackRoutes(money.callbacks, money.reviews, refusals(services.limiter, _rates(services))).routes(),
         *SignedRoutes(money.callbacks, refusals(services.limiter, _rates(services))).routes(),
         *PromptRoutes(money.prompts).routes(),
-        *PaymentRoutes(money.payments, money.opening, money.refunds, money.credit, money.unmatched).routes(),
+        *PaymentRoutes(money.payments, money.opening, money.refunds, money.credit, money.unmatched, money.bills).routes(),
         *ProviderRoutes(money.providers, public_url).routes(),
         *LaybyPaperRoutes(money.layby_papers, money.press).routes(),
         *ReceiptRoutes(money.receipts, money.press).routes(),

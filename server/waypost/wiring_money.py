@@ -26,11 +26,13 @@ from waypost.laybys.statement import LaybyPapers
 from waypost.ledger.service import Ledger
 from waypost.ledger.upkeep import LedgerUpkeep
 from waypost.notifications.alerts import Alerts
+from waypost.payments.bills import BillPayments
 from waypost.payments.booking import Bookings
 from waypost.payments.callback_sweep import CallbackSweep
 from waypost.payments.callback_work import CallbackWork
 from waypost.payments.callbacks import Callbacks
 from waypost.payments.credit import Credit
+from waypost.payments.days import Days
 from waypost.payments.opening import Opening
 from waypost.payments.ports import Reader
 from waypost.payments.prompts import Prompts
@@ -95,6 +97,7 @@ class Money:
     refunds: Refunds
     credit: Credit
     unmatched: Unmatched
+    bills: BillPayments
     providers: ProviderRegister
     statements: Statements
     statement_reader: StatementReader
@@ -116,7 +119,7 @@ def money_over(ground: Ground) -> Money:
     database, clock, rules = ground.database, ground.clock, ground.rules
     figures = LaybyFigures(database, clock, rules, ground.cache)
     publisher = Forgetting(ground.publisher, figures.forget)
-    bookings = Bookings(clock, publisher, _marks(ground.signing_key))
+    bookings = Bookings(clock, publisher, _marks(ground.signing_key), Days(clock))
     register = ProviderRegister(database, clock, ground.box, ground.payment_roots)
     invoices = Invoices(database, clock, publisher, rules)
     desk = Desk(database, LaybyGround(clock, publisher), rules)
@@ -144,6 +147,7 @@ def money_over(ground: Ground) -> Money:
         refunds=Refunds(database, clock, publisher),
         credit=credit,
         unmatched=Unmatched(database, clock, publisher),
+        bills=BillPayments(database, clock, publisher),
         providers=register,
         statements=Statements(database, clock, register),
         statement_reader=StatementReader(database, clock, register, bookings),

@@ -64,7 +64,7 @@ async def test_a_confirmation_is_kept_booked_and_told(till: Mobile, layby: Layby
 async def test_the_last_payment_completes_the_layby(till: Mobile, layby: Layby):
     await till.confirm(layby.reference, 70)
     assert (await till.shop.read(layby.id)).status == "completed"
-    assert (await till.shop.told())[-1][0] == "layby_completed"
+    assert {"payment_received", "layby_completed"} < {kind for kind, _ in await till.shop.told()}
 
 
 async def test_too_much_is_overpaid_and_after_the_end_it_is_credit(till: Mobile, layby: Layby):
@@ -370,7 +370,6 @@ async def test_while_the_layby_is_locked_the_answer_is_a_yes_and_the_sweep_books
         await conn.execute("SELECT FROM laybys WHERE id = $1 FOR UPDATE", layby.id)
         assert await till.call("confirmation", paybill(layby.reference, "20.00", new_receipt())) == (200, OK)
         assert await till.became() == [None]
-    await till.services.money.callbacks.close()
     await till.sweep()
     assert await till.became() == ["applied"]
 
@@ -380,7 +379,6 @@ async def test_two_sweeps_at_once_book_each_row_once(till: Mobile, layby: Layby)
         await conn.execute("SELECT FROM laybys WHERE id = $1 FOR UPDATE", layby.id)
         for _ in range(5):
             await till.confirm(layby.reference, "2.00")
-    await till.services.money.callbacks.close()
     assert await till.became() == [None] * 5
     await asyncio.gather(till.sweep(), till.sweep(), till.services.money.callback_sweep.run())
     assert await till.became() == ["applied"] * 5
@@ -392,7 +390,6 @@ async def test_a_row_that_cannot_be_finished_is_tried_ever_less_often(till: Mobi
     async with till.services.database.transaction(till.shop.org.org_id) as conn:
         await conn.execute("SELECT FROM laybys WHERE id = $1 FOR UPDATE", layby.id)
         await till.confirm(layby.reference, "2.00")
-    await till.services.money.callbacks.close()
     await till.query("UPDATE callbacks SET road = 'signed' RETURNING id")  # what no reader of Daraja's knows
     waits = []
     for _ in range(3):

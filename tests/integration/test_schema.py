@@ -21,7 +21,7 @@ from waypost.wiring import Services
 # People may belong to several organisations; the runner's own tables know none.
 EXEMPT = {"users", "heartbeats", "schema_migrations", "schema_checksums"}
 # A trip's receiver reads it too: the one index that leads with the other organisation.
-LEADS = {"org_id", "destination_org_id"}
+LEADS = {"org_id", "destination_org_id", "counterparty_org_id"}
 
 TABLES = """
 SELECT c.relname, c.relrowsecurity, c.relkind,

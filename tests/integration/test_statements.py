@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -219,7 +220,8 @@ async def test_a_file_that_cannot_be_worked_on_fails_after_a_few_tries_and_may_b
 
 async def post(api: Api, path: str, body: bytes | str, **options: Any) -> Any:
     headers = {"Content-Type": "text/csv"} | options.pop("headers", {})
-    return await api("POST", path, data=body, headers=headers, **options)
+    data = io.BytesIO(body.encode() if isinstance(body, str) else body)  # whatever its size
+    return await api("POST", path, data=data, headers=headers, **options)
 
 
 async def test_a_statement_is_sent_in_followed_and_read_by_its_lines(
@@ -267,9 +269,9 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str], int, str]] = {
     "no such columns": ("providerId={}", HEADER.encode(), {}, 422, "statement-unreadable"),
     "no lines": ("providerId={}", statements.file_of([]), {}, 422, "statement-empty"),
     "no CSV": ("providerId={}", b"{}", {"Content-Type": "application/json"}, 415, "no-statement-file"),
-    "no zone": ("providerId={}&zone=Moon", b"x", {}, 422, "invalid"),
-    "one mark for two": ("providerId={}&decimalMark=,", b"x", {}, 422, "invalid"),
-    "no receipt's column": ("providerId={}&receipt=", b"x", {}, 422, "invalid"),
+    "no zone": ("providerId={}&zone=Moon", b"x", {}, 422, "bad-statement-mapping"),
+    "one mark for two": ("providerId={}&decimalMark=,", b"x", {}, 422, "bad-statement-mapping"),
+    "no receipt's column": ("providerId={}&receipt=", b"x", {}, 422, "bad-statement-mapping"),
     "too large": ("providerId={}", b"x" * (8 * 1024 * 1024 + 1), {}, 413, "body-too-large"),
     "no gzip": ("providerId={}", b"x", {"Content-Encoding": "gzip"}, 400, "bad-encoding"),
 }

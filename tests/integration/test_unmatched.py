@@ -60,7 +60,7 @@ async def test_nothing_is_suggested_of_other_currencies_or_of_laybys_that_have_e
 async def test_an_assignment_applies_the_money_and_tells_its_customer(shop: Shop):
     layby = await shop.layby()
     lost = await shop.pay("ZZZZZZZ", 20_00)
-    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby.id)
+    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby_id=layby.id)
     assert (row.kind, row.root_id, row.amount_minor) == (Kind.ASSIGNMENT, lost.id, 0)
     assert (row.applied_minor, row.suspense_minor, row.balance_minor) == (20_00, -20_00, 50_00)
     assert (await shop.read(layby.id)).balance_minor == 50_00
@@ -76,19 +76,19 @@ async def test_money_is_assigned_once(shop: Shop):
     layby, other = await shop.layby(), await shop.layby()
     lost = await shop.pay("ZZZZZZZ", 20_00)
     assign = shop.services.money.unmatched.assign
-    await assign(shop.owner, lost.id, layby.id)
+    await assign(shop.owner, lost.id, layby_id=layby.id)
     with pytest.raises(AlreadySettled):
-        await assign(shop.owner, lost.id, other.id)
+        await assign(shop.owner, lost.id, layby_id=other.id)
     known = await shop.pay(layby, 5_00)
     with pytest.raises(AlreadySettled):
-        await assign(shop.owner, known.id, other.id)
+        await assign(shop.owner, known.id, layby_id=other.id)
     await shop.check()
 
 
 async def test_what_is_too_much_of_an_assignment_is_credit(shop: Shop):
     layby = await shop.layby()
     lost = await shop.pay("ZZZZZZZ", 90_00)
-    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby.id)
+    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby_id=layby.id)
     assert (row.applied_minor, row.credit_minor) == (70_00, 20_00)
     assert (await shop.read(layby.id)).status == "completed"
     assert await shop.alerts() == ["payment_unmatched", "payment_credit"]
@@ -99,7 +99,7 @@ async def test_money_assigned_to_a_layby_that_takes_none_is_its_customers_credit
     layby = await shop.layby()
     await shop.cancel(layby.id)
     lost = await shop.pay("ZZZZZZZ", 20_00)
-    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby.id)
+    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby_id=layby.id)
     assert (row.applied_minor, row.credit_minor) == (0, 20_00)
     assert (await shop.told())[-1][0] == "payment_received_credit"
     await shop.check()
@@ -109,7 +109,7 @@ async def test_only_what_is_left_of_it_is_assigned(shop: Shop):
     layby = await shop.layby()
     lost = await shop.pay("ZZZZZZZ", 20_00)
     await shop.services.money.refunds.of_payment(shop.owner, lost.id, 5_00, Way(Method.CASH, None, "asked for it"))
-    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby.id)
+    row = await shop.services.money.unmatched.assign(shop.owner, lost.id, layby_id=layby.id)
     assert row.applied_minor == 15_00
     await shop.check()
 
@@ -119,14 +119,14 @@ async def test_an_assignment_that_cannot_be_leaves_the_money_where_it_was(shop: 
     lost = await shop.pay("ZZZZZZZ", 20_00)
     assign = shop.services.money.unmatched.assign
     with pytest.raises(CurrencyMismatch):
-        await assign(shop.owner, lost.id, foreign.id)
+        await assign(shop.owner, lost.id, layby_id=foreign.id)
     with pytest.raises(LaybyNotFound):
-        await assign(shop.owner, lost.id, lost.id)
+        await assign(shop.owner, lost.id, layby_id=lost.id)
     with pytest.raises(PaymentNotFound):
-        await assign(shop.owner, foreign.id, foreign.id)
+        await assign(shop.owner, foreign.id, layby_id=foreign.id)
     dispatcher = await shop.person(Role.DISPATCHER)
     with pytest.raises(Denied):
-        await assign(dispatcher, lost.id, foreign.id)
+        await assign(dispatcher, lost.id, layby_id=foreign.id)
     assert len(await shop.rows(unsettled=True)) == 1
     await shop.check()
 
@@ -134,7 +134,7 @@ async def test_an_assignment_that_cannot_be_leaves_the_money_where_it_was(shop: 
 async def test_a_reversal_takes_assigned_money_out_of_its_layby(shop: Shop):
     layby = await shop.layby()
     lost = await shop.pay("ZZZZZZZ", 20_00)
-    await shop.services.money.unmatched.assign(shop.owner, lost.id, layby.id)
+    await shop.services.money.unmatched.assign(shop.owner, lost.id, layby_id=layby.id)
     await shop.reverse(lost, "REV1")
     assert (await shop.read(layby.id)).balance_minor == 70_00
     await shop.check()

@@ -219,7 +219,7 @@ def test_a_payment_lowers_what_one_has_to_get_and_the_other_to_pay(amount: int):
     ],
 )  # fmt: skip
 def test_a_quantity_is_decimal_text_of_up_to_three_places(text: str, milli: int, back: str):
-    body = msgspec.convert({"description": "x", "unitPriceMinor": 1, "quantity": text}, wire.NewLine)
+    body = msgspec.convert({"description": "x", "unitPriceMinor": 1, "quantity": text}, wire.NewInvoiceLine)
     (read,) = wire.InvoiceChange(lines=[body]).to_domain()["lines"]
     assert read.quantity_milli == milli
     assert wire.quantity_text(milli) == back
@@ -231,14 +231,14 @@ def test_a_quantity_is_decimal_text_of_up_to_three_places(text: str, milli: int,
 )  # fmt: skip
 def test_anything_else_is_no_quantity(text: object):
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"description": "x", "unitPriceMinor": 1, "quantity": text}, wire.NewLine)
+        msgspec.convert({"description": "x", "unitPriceMinor": 1, "quantity": text}, wire.NewInvoiceLine)
 
 
 def test_a_quantity_of_nothing_is_refused():
     with pytest.raises(Invalid, match=r"lines\[0\]\.quantity"):
-        wire.InvoiceChange(lines=[wire.NewLine("x", 1, "0.000")]).to_domain()
+        wire.InvoiceChange(lines=[wire.NewInvoiceLine("x", 1, "0.000")]).to_domain()
 
 
 def test_a_float_is_no_price():
     with pytest.raises(msgspec.ValidationError, match="int"):
-        msgspec.json.decode(b'{"description": "x", "unitPriceMinor": 1.0}', type=wire.NewLine)
+        msgspec.json.decode(b'{"description": "x", "unitPriceMinor": 1.0}', type=wire.NewInvoiceLine)

@@ -14,7 +14,8 @@ from tests.agreements import agreement
 from waypost.kernel.errors import Invalid
 from waypost.laybys.cancellation import Working, work_out
 from waypost.laybys.domain import CancelledBy, Status
-from waypost.laybys.rules import JURISDICTIONS, RefundPolicy
+from waypost.laybys.jurisdictions import JURISDICTIONS
+from waypost.laybys.rules import RefundPolicy
 
 TODAY = date(2026, 4, 1)
 COST = {"stated_cost_minor": 1_500, "stated_cost_text": "storage and restocking"}

@@ -14,8 +14,8 @@ from waypost.identity.domain import Place, Trade
 from waypost.kernel.errors import Invalid
 from waypost.laybys.domain import Rhythm
 from waypost.laybys.holidays import CALENDARS, after_business_days, easter_sunday, holidays, is_business_day
+from waypost.laybys.jurisdictions import JURISDICTIONS
 from waypost.laybys.rules import (
-    JURISDICTIONS,
     TRADES,
     RefundPolicy,
     Terms,

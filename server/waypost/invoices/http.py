@@ -53,7 +53,7 @@ class InvoiceRoutes:
             Route("POST", ONE + "/issue", self.issue, answer=wire.Invoice, roles=MONEY,
                   errors=(*MOVING, InvoiceEmpty, TripNotFound, TripBilled), versioned=True),
             Route("POST", ONE + "/send", self.send, answer=wire.Invoice, roles=MONEY, errors=MOVING, versioned=True),
-            Route("POST", ONE + "/void", self.void, answer=wire.Invoice, body=wire.Reason, body_optional=True,
+            Route("POST", ONE + "/void", self.void, answer=wire.Invoice, body=wire.VoidReason, body_optional=True,
                   roles=MONEY, errors=MOVING, versioned=True),
         ]  # fmt: skip
 
@@ -103,7 +103,7 @@ class InvoiceRoutes:
     async def void(self, request: web.Request) -> web.Response:
         """Take an issued invoice back by a credit note, which the answer names; only while nothing of it is paid."""
         invoice_id = _id(request)
-        body = await read_optional_body(request, wire.Reason)
+        body = await read_optional_body(request, wire.VoidReason)
         voided = await self.issuing.void(request[PRINCIPAL], invoice_id, body.reason, expected=if_match(request))
         return await self._reply(request, voided)
 

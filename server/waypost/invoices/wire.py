@@ -34,7 +34,7 @@ class InvoicesQuery(PageQuery):
     overdue: bool = False
 
 
-class NewLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class NewInvoiceLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A line. ``quantity``: decimal digits, up to three places; ``unitPriceMinor``: without tax, negative for a
     discount; ``taxBp``: hundredths of a percent.
     """
@@ -46,7 +46,7 @@ class NewLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     trip_id: UUID | None = None
 
 
-Lines = Annotated[list[NewLine], Meta(max_length=200)]
+Lines = Annotated[list[NewInvoiceLine], Meta(max_length=200)]
 
 
 class NewInvoice(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -77,7 +77,7 @@ class InvoiceChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
         return _checked({name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET})
 
 
-class Reason(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class VoidReason(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Why, in words; kept in the log."""
 
     reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | None = None
@@ -94,7 +94,7 @@ def _checked(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _line(n: int, line: NewLine) -> domain.Line:
+def _line(n: int, line: NewInvoiceLine) -> domain.Line:
     whole, _, rest = line.quantity.partition(".")
     quantity_milli = int(whole) * domain.MILLI + int(rest.ljust(3, "0"))
     if not quantity_milli:
@@ -108,7 +108,7 @@ def quantity_text(milli: int) -> str:
     return f"{whole}.{rest:03d}".rstrip("0").rstrip(".")
 
 
-class Line(msgspec.Struct, rename="camel", omit_defaults=True):
+class InvoiceLine(msgspec.Struct, rename="camel", omit_defaults=True):
     """A line of an invoice; ``netMinor``: quantity times price, rounded half up."""
 
     description: str
@@ -119,14 +119,14 @@ class Line(msgspec.Struct, rename="camel", omit_defaults=True):
     trip_id: UUID | None = None
 
     @classmethod
-    def from_domain(cls, line: domain.Line) -> Line:
+    def from_domain(cls, line: domain.Line) -> InvoiceLine:
         return cls(
             line.description, quantity_text(line.quantity_milli), line.unit_price_minor, line.tax_bp, line.net_minor,
             line.trip_id,
         )  # fmt: skip
 
 
-class Tax(msgspec.Struct, rename="camel"):
+class InvoiceTax(msgspec.Struct, rename="camel"):
     """The tax of one rate, rounded half up once over all its lines."""
 
     tax_bp: int
@@ -174,14 +174,14 @@ class InvoiceRow(msgspec.Struct, rename="camel", omit_defaults=True):
 class Invoice(InvoiceRow, kw_only=True):
     """An invoice with its lines, and its tax by rate."""
 
-    lines: list[Line]
-    taxes: list[Tax]
+    lines: list[InvoiceLine]
+    taxes: list[InvoiceTax]
 
     @classmethod
     def from_domain(cls, invoice: domain.Invoice, today: date) -> Invoice:
         whole = {
-            "lines": [Line.from_domain(line) for line in invoice.lines],
-            "taxes": [Tax(tax.tax_bp, tax.net_minor, tax.tax_minor) for tax in domain.taxes(invoice.lines)],
+            "lines": [InvoiceLine.from_domain(line) for line in invoice.lines],
+            "taxes": [InvoiceTax(tax.tax_bp, tax.net_minor, tax.tax_minor) for tax in domain.taxes(invoice.lines)],
         }
         return cls(**{**_values(InvoiceRow, invoice, today), **whole})
 

@@ -18,7 +18,7 @@ from waypost.laybys.ports import Ground
 from waypost.laybys.references import normal_form
 from waypost.platform.database import Connection
 
-__all__ = ["Ground", "Paid", "find_by_reference", "lock", "pay", "refunded", "take_back"]
+__all__ = ["Ground", "Paid", "find_by_reference", "lock", "lock_by_reference", "pay", "refunded", "take_back"]
 
 RUNNING = frozenset({Status.ACTIVE, Status.ON_HOLD, Status.DEFAULTED})
 
@@ -36,6 +36,11 @@ class Paid:
 async def find_by_reference(conn: Connection, org_id: UUID, reference: str) -> UUID | None:
     """The layby that a payer means, by the reference's normal form; None: none of this organisation's."""
     return await storage.id_of_reference(conn, org_id, normal_form(reference))
+
+
+async def lock_by_reference(conn: Connection, org_id: UUID, reference: str) -> Layby | None:
+    """The same, locked as ``lock`` does it, in one question less."""
+    return await storage.lock_by_reference(conn, org_id, normal_form(reference))
 
 
 async def lock(conn: Connection, org_id: UUID, layby_id: UUID) -> Layby:

@@ -15,16 +15,8 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import NotFound, Stale, invalid_field
 from waypost.kernel.principal import WATCHERS, Principal, Role
 from waypost.laybys import storage_rules
-from waypost.laybys.rules import (
-    JURISDICTIONS,
-    TRADES,
-    Terms,
-    TradeRules,
-    check_rules,
-    default_rules,
-    in_currency,
-    lawful,
-)
+from waypost.laybys.jurisdictions import JURISDICTIONS
+from waypost.laybys.rules import TRADES, Terms, TradeRules, check_rules, default_rules, in_currency, lawful
 from waypost.platform.database import Connection, Database
 
 OWNERS = frozenset({Role.OWNER})

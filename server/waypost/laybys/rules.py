@@ -10,18 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from waypost.kernel.errors import Conflict, Invalid, invalid_field
+from waypost.kernel.errors import Invalid, invalid_field
 from waypost.kernel.money import BASIS_POINTS, parse, percent
 from waypost.laybys.domain import Rhythm
-from waypost.laybys.jurisdictions import JURISDICTIONS, FeeKind, Jurisdiction
-
-__all__ = ["JURISDICTIONS", "TRADES", "Jurisdiction", "RefundPolicy", "Terms", "TradeRules", "default_rules"]
-
-
-class NotApproved(Conflict):
-    """By the rules of this trade an owner or accountant must approve such a layby."""
-
-    code = "layby-not-approved"
+from waypost.laybys.jurisdictions import FeeKind, Jurisdiction
 
 
 class RefundPolicy(StrEnum):

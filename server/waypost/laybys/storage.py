@@ -28,6 +28,10 @@ LOCK = f"""
 SELECT {COLUMNS} FROM laybys l JOIN customers c ON c.org_id = l.org_id AND c.id = l.customer_id
  WHERE l.org_id = $1 AND l.id = $2 FOR NO KEY UPDATE OF l
 """  # noqa: S608 - constants of this file
+LOCK_BY_REFERENCE = f"""
+SELECT {COLUMNS} FROM laybys l JOIN customers c ON c.org_id = l.org_id AND c.id = l.customer_id
+ WHERE l.org_id = $1 AND l.reference = $2 FOR NO KEY UPDATE OF l
+"""  # noqa: S608
 # A statement of its own, after the lock: what a winner committed while we waited is seen.
 INSTALMENTS = """
 SELECT n, agreed_date, due_date, amount_minor, late_fee_minor, late_fee_at FROM layby_instalments
@@ -89,10 +93,18 @@ class LostUnderLock(Exception):
 
 async def lock(conn: Connection, org_id: UUID, layby_id: UUID) -> Layby | None:
     """The layby with its instalments; nobody else changes either before this transaction ends."""
-    row = await conn.fetchrow(LOCK, org_id, layby_id)
+    return await _with_instalments(conn, await conn.fetchrow(LOCK, org_id, layby_id))
+
+
+async def lock_by_reference(conn: Connection, org_id: UUID, reference: str) -> Layby | None:
+    """The same by the reference as it is kept."""
+    return await _with_instalments(conn, await conn.fetchrow(LOCK_BY_REFERENCE, org_id, reference))
+
+
+async def _with_instalments(conn: Connection, row: Record | None) -> Layby | None:
     if row is None:
         return None
-    rows = await conn.fetch(INSTALMENTS, org_id, layby_id)
+    rows = await conn.fetch(INSTALMENTS, row["org_id"], row["id"])
     return layby_of(row, [Instalment(**each) for each in rows])
 
 

@@ -52,8 +52,8 @@ SELECT after_date, after_id FROM layby_sweeps
  WHERE org_id = $1 AND name = $2 AND due_at = $3 AND finished_at IS NULL FOR UPDATE
 """
 MARK = """
-UPDATE layby_sweeps SET after_date = $4, after_id = $5, seen = seen + $6, done = done + $7, updated_at = $8::timestamptz,
-       finished_at = CASE WHEN $9 THEN $8::timestamptz END
+UPDATE layby_sweeps SET after_date = $4, after_id = $5, seen = seen + $6, done = done + $7,
+       updated_at = $8::timestamptz, finished_at = CASE WHEN $9 THEN $8::timestamptz END
  WHERE org_id = $1 AND name = $2 AND due_at = $3
 """
 LIST = """

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from waypost.kernel.money import LARGEST_MINOR
 from waypost.laybys.domain import Rhythm
-from waypost.laybys.rules import Jurisdiction, RefundPolicy, Terms, TradeRules
+from waypost.laybys.jurisdictions import Jurisdiction
+from waypost.laybys.rules import RefundPolicy, Terms, TradeRules
 from waypost.platform.codec import SOME_TEXT
 
 BasisPoints = Annotated[int, Meta(ge=0, le=10_000)]

@@ -24,7 +24,7 @@ _NEWEST = f"""
     SELECT sum(amount_minor) AS amount_minor FROM postings
      WHERE org_id = a.org_id AND account_id = a.id
        AND entry_id >= {_SINCE}) p ON true
-"""
+"""  # noqa: S608
 _SUM = "(coalesce(s.balance_minor, 0) + coalesce(p.amount_minor, 0))::bigint"
 ACCOUNTS = f"""
 SELECT a.id, a.code, a.kind, a.currency, a.counterparty_org_id, {_SUM} AS balance_minor
@@ -49,7 +49,7 @@ _AS_OF = f"""
      WHERE org_id = $1 AND account_id = $2
        AND entry_id >= {_SINCE}
        AND (entry_id, n) <= (r.entry_id, r.n)) p ON true
-"""
+"""  # noqa: S608
 # A page, newest first: the balance with its newest line, and from there down by difference.
 LINES = f"""
 WITH page AS MATERIALIZED (

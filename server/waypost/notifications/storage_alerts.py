@@ -48,7 +48,7 @@ _LISTS = {"open": LIST_OPEN_ALERTS, "resolved": LIST_RESOLVED_ALERTS, "all": LIS
 async def add(conn: Connection, alert: Alert) -> bool:
     """Keep it; False when its key is there already, resolved or not."""
     a = alert
-    facts = msgspec.json.encode(a.facts).decode()
+    facts = msgspec.json.encode(dict(a.facts)).decode()
     added = await conn.fetchval(
         ADD_ALERT, a.org_id, a.id, a.kind, a.key, a.subject_kind, a.subject_id, facts, a.created_at
     )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.kernel.principal import Principal
 from waypost.laybys import account
-from waypost.laybys.domain import Layby, LaybyNotFound, share
+from waypost.laybys.domain import Layby, LaybyNotFound, Share, share
 from waypost.laybys.ports import Ground
-from waypost.ledger.posting import post
 from waypost.payments import groups, returning, storage, telling
-from waypost.payments.days import today_of
+from waypost.payments.days import Days
 from waypost.payments.domain import (
     Booked,
     Disposition,
@@ -27,7 +26,7 @@ from waypost.payments.domain import (
     placed,
     taken_back,
 )
-from waypost.payments.entries import entry_of
+from waypost.payments.entries import post_row
 from waypost.platform.database import Connection
 from waypost.realtime.service import Publisher
 
@@ -50,6 +49,7 @@ class Bookings:
     clock: Clock
     publisher: Publisher
     mark: Callable[[str], bytes]
+    days: Days
 
     @property
     def ground(self) -> Ground:
@@ -88,22 +88,34 @@ class Bookings:
 
         ``layby``: locked, of the same currency; None: the money waits in suspense. ``tell``: the customer of it.
         """
-        today = await today_of(conn, draft.org_id, self.clock)
-        part = share(layby, draft.amount_minor, today) if layby is not None else None
-        payment = placed(draft, layby, part)
-        if not await storage.add(conn, payment):
-            return None
-        if layby is not None and payment.applied_minor:
-            paid = await account.pay(self.ground, conn, layby, draft.amount_minor, today, actor=actor)
-            if paid.share != part:
-                raise SharesDiffer(payment.id)
-            layby = paid.layby
-        await post(conn, payment.org_id, entry_of(payment), self.clock)
+        if layby is None:
+            payment = placed(draft, None, None)
+            if not await storage.add(conn, payment):
+                return None
+        else:
+            today = await self.days.today(conn, draft.org_id)
+            part = share(layby, draft.amount_minor, today)
+            payment = placed(draft, layby, part)
+            if not await storage.add(conn, payment):
+                return None
+            layby = await self._apply(conn, layby, payment, part, today, actor)
+        await post_row(conn, self.clock, payment)
         if tell:
             await telling.booked(self.ground, conn, payment, layby)
         else:
             await telling.changed(self.ground, conn, payment)
         return payment
+
+    async def _apply(
+        self, conn: Connection, layby: Layby, payment: Payment, part: Share, today: date, actor: Principal | None
+    ) -> Layby:
+        """What the row says, done to the layby."""
+        if not payment.applied_minor:
+            return layby
+        paid = await account.pay(self.ground, conn, layby, payment.amount_minor, today, actor=actor)
+        if paid.share != part:
+            raise SharesDiffer(payment.id)
+        return paid.layby
 
     async def reverse(
         self,
@@ -143,11 +155,10 @@ class Bookings:
         return Booked(Disposition.REVERSED, given.rows[0])
 
     async def _layby(self, conn: Connection, org_id: UUID, report: Report) -> Layby | None:
-        layby_id = await self._layby_id(conn, org_id, report)
-        if layby_id is None:
-            return None
+        if report.layby_id is None:
+            return await account.lock_by_reference(conn, org_id, report.account_ref) if report.account_ref else None
         try:
-            return await account.lock(conn, org_id, layby_id)
+            return await account.lock(conn, org_id, report.layby_id)
         except LaybyNotFound:
             return None
 

@@ -78,8 +78,7 @@ class CallbackWork:
 
         ``patience_ms``: how long it may wait for a lock; then ``Unavailable``, and it stays open.
         """
-        async with self.database.transaction(org_id) as conn:
-            await storage_callbacks.be_patient(conn, patience_ms)
+        async with self.database.transaction(org_id, lock_timeout_ms=patience_ms) as conn:
             row = await storage_callbacks.take(conn, org_id, callback_id)
             if row is None:
                 return None
@@ -115,6 +114,8 @@ class CallbackWork:
         decision = callback_domain.decide(case, outcome)
         if isinstance(decision, Close) and decision.disposition is Disposition.REVIEW:
             decision = await self._unless_known(conn, case, decision)
+        if isinstance(outcome, Failed) and isinstance(decision, Close) and outcome.receipt is not None:
+            decision = await self._unless_paid(conn, case, outcome.receipt, decision)
         return await self._do(conn, case, decision)
 
     async def _prompt(self, conn: Connection, row: Callback, request_id: str | None) -> Prompt | None:
@@ -133,6 +134,11 @@ class CallbackWork:
         if known is None or review.amount_minor not in (None, known.amount_minor):
             return review
         return replace(review, disposition=Disposition.DUPLICATE)
+
+    async def _unless_paid(self, conn: Connection, case: Case, receipt: str, failure: Close) -> Close:
+        """Success outranks failure, in whatever order they come."""
+        known = await storage_payments.find_by_receipt(conn, case.row.org_id, case.account.key, receipt)
+        return failure if known is None else replace(failure, disposition=Disposition.IGNORED)
 
     async def _do(self, conn: Connection, case: Case, decision: Decision) -> Ended | None:
         match decision:
@@ -161,7 +167,7 @@ class CallbackWork:
         if prompt is not None and prompt.state is not PromptState.PAID:
             await storage_prompts.paid(conn, prompt, booked.payment.id, now, case.row.checkout_request_id)
             if prompt.state is PromptState.REVIEW:
-                await storage_callbacks.answered(conn, prompt.org_id, prompt.id, now, booked.payment.id)
+                await storage_callbacks.answered(conn, prompt, now, booked.payment.id)
         how = Close(booked.disposition, "", report.receipt, report.amount_minor, report.account_ref)
         return await self._close(conn, case.row, how, booked.payment.id)
 
@@ -194,6 +200,8 @@ class CallbackWork:
         prompt, now = decision.prompt, self.clock.now()
         state, code = PromptState.FAILED, decision.code
         await storage_prompts.ended(conn, prompt, state, now, code=code, text=decision.text, request_id=request_id)
+        if prompt.state is PromptState.REVIEW:
+            await storage_callbacks.answered(conn, prompt, now, None)
         layby = (await desk.whole(conn, prompt.org_id, prompt.layby_id)).layby
         promise = notices.failed(layby, prompt.id, prompt.amount_minor, reason_of(code))
         await outbox.add_all(conn, prompt.org_id, [promise], self.clock)

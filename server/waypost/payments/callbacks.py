@@ -19,9 +19,9 @@ from waypost.payments.callback_domain import VALIDATION, Callback, CallbackElsew
 from waypost.payments.callback_work import CallbackWork, Ended
 from waypost.payments.domain import Disposition
 from waypost.payments.ports import Checkpoint, pass_by
-from waypost.payments.providers.accounts import ProviderAccount
+from waypost.payments.providers.accounts import ProviderAccount, ProviderName
 from waypost.payments.providers_register import ProviderRegister
-from waypost.platform.database import SYSTEM, Database
+from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.platform.telemetry import log
 
 __all__ = ["CallbackElsewhere", "CallbackUnknown", "Callbacks", "Door"]
@@ -58,7 +58,11 @@ class Callbacks:
         """Whose callbacks' address has this token. ``CallbackUnknown``; ``CallbackElsewhere`` where the account names
         networks and ``address`` is in none of them.
         """
-        found = await self._find(token) if SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN else None
+        async with self.database.transaction(SYSTEM) as conn:
+            return await self._door(conn, token, address)
+
+    async def _door(self, conn: Connection, token: str, address: str) -> Door:
+        found = await self._find(conn, token) if SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN else None
         if found is None:
             raise CallbackUnknown
         if not found.account.lets_in(address):
@@ -66,42 +70,45 @@ class Callbacks:
             raise CallbackElsewhere
         return found
 
-    async def _find(self, token: str) -> Door | None:
-        async with self.database.transaction(SYSTEM) as conn:
-            if (account := await self.register.find_by_token(conn, token)) is not None:
-                return Door(account)
-            prompt = await storage_prompts.by_token(conn, token_hash(token))
-            account = await self.register.of(conn, prompt.org_id, prompt.provider_id) if prompt else None
+    async def _find(self, conn: Connection, token: str) -> Door | None:
+        if (account := await self.register.find_by_token(conn, token)) is not None:
+            return Door(account)
+        prompt = await storage_prompts.by_token(conn, token_hash(token))
+        account = await self.register.of(conn, prompt.org_id, prompt.provider_id) if prompt else None
         return Door(account, prompt.id) if prompt and account else None
 
+    async def arrive(self, token: str, provider: ProviderName, road: str, body: bytes, address: str) -> Ended | None:
+        """``door`` and ``take`` in one transaction, for a provider whose bodies need no check."""
+        self.checkpoint("received")
+        async with self.database.transaction(SYSTEM) as conn:
+            door = await self._door(conn, token, address)
+            if door.account.provider is not provider:
+                raise CallbackUnknown
+            row = self._row(door.account, road, body, address, door.prompt_id, None)
+            await storage_callbacks.add(conn, row)
+        self.checkpoint("stored")
+        return await self._work_on(row, door.account)
+
     async def take(
-        self,
-        account: ProviderAccount,
-        road: str,
-        body: bytes,
-        address: str | None,
-        *,
-        prompt_id: UUID | None = None,
-        event_id: str | None = None,
+        self, account: ProviderAccount, road: str, body: bytes, address: str | None, *, event_id: str | None = None
     ) -> Ended | None:
         """Keep it, work on it, and say what became of it; None: it is kept, and finished in a while.
 
         ``Unavailable`` when it could not be kept: nothing was promised. ``event_id``: a second with it is DUPLICATE.
         """
-        self.checkpoint("received")
-        row = self._row(account, road, body, address, prompt_id, event_id)
+        row = self._row(account, road, body, address, None, event_id)
         async with self.database.transaction(account.org_id) as conn:
             is_new = await storage_callbacks.add(conn, row)
-        self.checkpoint("stored")
-        if not is_new:
-            return Ended(Disposition.DUPLICATE)
+        return await self._work_on(row, account) if is_new else Ended(Disposition.DUPLICATE)
+
+    async def _work_on(self, row: Callback, account: ProviderAccount) -> Ended | None:
         if len(self.tasks) >= MOST_AT_WORK:
             log.warning("callback_left_to_sweep", callback_id=str(row.id), reason="busy")
             return None
         task = asyncio.create_task(self._finish(row, account))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-        await asyncio.wait({task}, timeout=ANSWER_S if road == VALIDATION else SOON_S)
+        await asyncio.wait({task}, timeout=ANSWER_S if row.road == VALIDATION else SOON_S)
         return task.result() if task.done() and not task.cancelled() else None
 
     def _row(

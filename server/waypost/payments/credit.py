@@ -15,11 +15,10 @@ from waypost.kernel.principal import TELLERS, WATCHERS, Principal
 from waypost.laybys import account, desk
 from waypost.laybys.domain import Layby, LaybyMoveRefused, share
 from waypost.laybys.ports import Ground
-from waypost.ledger.posting import post
 from waypost.payments import storage, storage_credit, telling
 from waypost.payments.days import today_of
 from waypost.payments.domain import INTERNAL, Disposition, Kind, Method, NothingToGive, Payment, ReceiptTaken, TooMuch
-from waypost.payments.entries import entry_of
+from waypost.payments.entries import post_row
 from waypost.payments.opening import Opened
 from waypost.payments.receipts import receipt_of
 from waypost.payments.storage_credit import Remainder
@@ -94,11 +93,11 @@ class Credit:
         for row in rows:
             if not await storage.add(conn, row):
                 raise ReceiptTaken
-            await post(conn, row.org_id, entry_of(row), self.clock)
         ground = Ground(self.clock, self.publisher)
         applied = sum(row.applied_minor for row in rows)
         paid = await account.pay(ground, conn, layby, applied, today, actor=actor)
         for row in rows:
+            await post_row(conn, self.clock, row)
             await telling.changed(ground, conn, row)
         return paid.layby
 

@@ -43,12 +43,6 @@ class NothingToGive(Conflict):
     code = "nothing-there"
 
 
-class AnotherCustomer(Conflict):
-    """That is another customer's, or in another currency."""
-
-    code = "another-customer"
-
-
 class Kind(StrEnum):
     """What a row of payments is."""
 
@@ -212,6 +206,10 @@ class Group:
     @property
     def laybys(self) -> frozenset[UUID]:
         return frozenset(place.layby_id for place in self.places if place.layby_id is not None)
+
+    @property
+    def invoices(self) -> frozenset[UUID]:
+        return frozenset(place.invoice_id for place in self.places if place.invoice_id is not None)
 
     @property
     def to_reverse_minor(self) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
+from waypost.invoices import account as billing
+from waypost.invoices.domain import Invoice
 from waypost.laybys import account, desk
 from waypost.laybys.domain import Layby, Status
 from waypost.ledger.domain import Account
@@ -16,13 +18,17 @@ from waypost.platform.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A group under its lock, with the laybys in which its money lies under theirs."""
+    """A group under its lock, with the laybys and invoices in which its money lies under theirs."""
 
     group: Group
     laybys: Mapping[UUID, Layby]
+    invoices: Mapping[UUID, Invoice] = field(default_factory=dict)
 
     def layby_of(self, place: Place | None) -> Layby | None:
         return self.laybys.get(place.layby_id) if place is not None and place.layby_id is not None else None
+
+    def invoice_of(self, place: Place | None) -> Invoice | None:
+        return self.invoices.get(place.invoice_id) if place is not None and place.invoice_id is not None else None
 
 
 async def lock_laybys(conn: Connection, org_id: UUID, layby_ids: Collection[UUID]) -> dict[UUID, Layby]:
@@ -30,33 +36,39 @@ async def lock_laybys(conn: Connection, org_id: UUID, layby_ids: Collection[UUID
     return {layby_id: await account.lock(conn, org_id, layby_id) for layby_id in sorted(layby_ids)}
 
 
-async def hold(conn: Connection, org_id: UUID, root_id: UUID, also: Collection[UUID] = ()) -> Held:
-    """Lock a group: the laybys of it (and ``also``) in the order of their ids, then its payment.
+async def hold(
+    conn: Connection,
+    org_id: UUID,
+    root_id: UUID,
+    *,
+    laybys: Collection[UUID] = (),
+    invoices: Collection[UUID] = (),
+) -> Held:
+    """Lock a group: its laybys (and ``laybys``), its invoices (and ``invoices``), each in the order of their ids, then
+    its payment.
 
-    Which laybys it has come to is only known for certain under the payment's lock. If there are more by then, all locks
-    are let go and taken again in their order: who waited for a layby with the payment in hand would come to a deadlock.
+    Which of them it has come to is only known for certain under the payment's lock. If there are more by then, all are
+    let go and taken again in their order: who waited for a layby with the payment in hand would come to a deadlock.
     """
-    wanted = _laybys(await storage.rows_of(conn, org_id, root_id)) | set(also)
+    seen = storage.group_of(await storage.rows_of(conn, org_id, root_id))
+    of_laybys, of_invoices = seen.laybys | set(laybys), seen.invoices | set(invoices)
     while True:
         await conn.execute("SAVEPOINT held")
-        laybys = await lock_laybys(conn, org_id, wanted)
+        found = await lock_laybys(conn, org_id, of_laybys)
+        bills = {invoice_id: await billing.lock(conn, org_id, invoice_id) for invoice_id in sorted(of_invoices)}
         await storage.lock_roots(conn, org_id, [root_id])
         group = storage.group_of(await storage.rows_of(conn, org_id, root_id))
-        if group.laybys <= laybys.keys():
+        if group.laybys <= of_laybys and group.invoices <= of_invoices:
             await conn.execute("RELEASE SAVEPOINT held")
-            return Held(group, laybys)
+            return Held(group, found, bills)
         await conn.execute("ROLLBACK TO SAVEPOINT held; RELEASE SAVEPOINT held")
-        wanted |= group.laybys
+        of_laybys, of_invoices = of_laybys | group.laybys, of_invoices | group.invoices
 
 
 async def look_at(conn: Connection, org_id: UUID, rows: Sequence[Payment]) -> Held:
     """A group as it is just now, of its rows, without a lock."""
     group = storage.group_of(rows)
     return Held(group, {layby_id: (await desk.whole(conn, org_id, layby_id)).layby for layby_id in group.laybys})
-
-
-def _laybys(rows: Collection[Payment]) -> set[UUID]:
-    return {row.layby_id for row in rows if row.layby_id is not None}
 
 
 def reversible(held: Held) -> list[Source]:
@@ -73,7 +85,7 @@ def refundable(held: Held) -> list[Source]:
 
 def _source(place: Place, held: Held, *, reopen: bool) -> Source:
     layby = held.layby_of(place)
-    if layby is None:  # an invoice: what was paid of it can be taken back at any time
+    if layby is None:  # an invoice: nothing that is paid of it is voided, so it can be taken back at any time
         return Source(place, place.applied_minor, Account.RECEIVABLE)
     if layby.status is Status.CANCELLED:
         return Source(place, min(place.applied_minor, layby.refund_due_minor), Account.REFUNDS_PAYABLE)

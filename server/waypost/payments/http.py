@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from waypost.directory.domain import CustomerNotFound
+from waypost.invoices.domain import InvoiceMoveRefused, InvoiceNotFound
+from waypost.kernel.errors import invalid_field
 from waypost.kernel.money import CurrencyMismatch
 from waypost.kernel.principal import MONEY, TELLERS, WATCHERS
 from waypost.laybys import wire as laybys_wire
 from waypost.laybys.domain import LaybyMoveRefused, LaybyNotFound
 from waypost.laybys.opening import ReferenceTaken
 from waypost.payments import wire
+from waypost.payments.bills import BillPayments
 from waypost.payments.credit import Credit
 from waypost.payments.domain import (
     AlreadySettled,
@@ -52,6 +55,7 @@ class PaymentRoutes:
     refunds: Refunds
     credit: Credit
     unmatched: Unmatched
+    bills: BillPayments
 
     def routes(self) -> list[Route]:
         return [
@@ -77,7 +81,10 @@ class PaymentRoutes:
                   errors=(PaymentNotFound,)),
             Route("POST", PATH + "/{payment_id}/assign", self.assign, answer=wire.Payment, body=wire.Assignment,
                   roles=MONEY, idempotent=True,
-                  errors=(PaymentNotFound, LaybyNotFound, AlreadySettled, CurrencyMismatch)),
+                  errors=(PaymentNotFound, LaybyNotFound, InvoiceNotFound, AlreadySettled, CurrencyMismatch, TooMuch)),
+            Route("POST", "/api/v1/invoices/{invoice_id}/payments", self.pay_invoice, status=201, answer=wire.Payment,
+                  body=wire.NewInvoicePayment, roles=MONEY, idempotent=True,
+                  errors=(InvoiceNotFound, InvoiceMoveRefused, TooMuch, CurrencyMismatch, ReceiptTaken)),
             Route("GET", "/api/v1/customers/{customer_id}/credit", self.customer_credit, answer=wire.CustomerCredit,
                   roles=WATCHERS, errors=(CustomerNotFound,)),
         ]  # fmt: skip
@@ -140,12 +147,22 @@ class PaymentRoutes:
         return reply(wire.Suggestions([wire.Suggestion.from_domain(each) for each in found]))
 
     async def assign(self, request: web.Request) -> web.Response:
-        """Say, once, for which layby money without a known reference was."""
+        """Say, once, for which layby or invoice money without a known reference was."""
         payment_id = path_id(request, "payment_id", PaymentNotFound)
         body = await read_body(request, wire.Assignment)
-        return reply(
-            wire.Payment.from_domain(await self.unmatched.assign(request[PRINCIPAL], payment_id, body.layby_id))
+        if (body.layby_id is None) == (body.invoice_id is None):
+            raise invalid_field("laybyId", "give either laybyId or invoiceId")
+        row = await self.unmatched.assign(
+            request[PRINCIPAL], payment_id, layby_id=body.layby_id, invoice_id=body.invoice_id
         )
+        return reply(wire.Payment.from_domain(row))
+
+    async def pay_invoice(self, request: web.Request) -> web.Response:
+        """Book what another organisation has paid of an invoice, in the books of both."""
+        invoice_id = path_id(request, "invoice_id", InvoiceNotFound)
+        body = await read_body(request, wire.NewInvoicePayment)
+        payment = await self.bills.take(request[PRINCIPAL], invoice_id, body.to_domain())
+        return reply(wire.Payment.from_domain(payment), status=201)
 
     async def customer_credit(self, request: web.Request) -> web.Response:
         """What is kept for a customer, by currency; below zero: what they owe."""

@@ -13,7 +13,7 @@ from waypost.laybys.domain import LaybyNotFound
 from waypost.payments import wire_callbacks as wire
 from waypost.payments.callback_domain import CallbackElsewhere, CallbackNotFound, CallbackUnknown, NothingToSettle
 from waypost.payments.callback_work import Ended
-from waypost.payments.callbacks import Callbacks, Door
+from waypost.payments.callbacks import Callbacks
 from waypost.payments.domain import AlreadySettled, Disposition, PaymentNotFound
 from waypost.payments.providers.accounts import ProviderName, ProviderNotFound
 from waypost.payments.providers.daraja import Road
@@ -87,20 +87,12 @@ class CallbackRoutes:
 
     async def _take(self, request: web.Request, road: Road) -> Ended | None:
         """The body first, so that the limit holds for everybody; kept, unless nobody's address was called."""
-        body = await raw_body(request)
-        address = client_address(request)
-        door = await self._door(request, address)
-        return await self.callbacks.take(door.account, road, body, address, prompt_id=door.prompt_id)
-
-    async def _door(self, request: web.Request, address: str) -> Door:
+        body, token = await raw_body(request), request.match_info["token"]
         try:
-            door = await self.callbacks.door(request.match_info["token"], address)
+            return await self.callbacks.arrive(token, ProviderName.DARAJA, road, body, client_address(request))
         except CallbackUnknown:
             await self.refused(request)
             raise
-        if door.account.provider is not ProviderName.DARAJA:
-            raise CallbackUnknown
-        return door
 
     async def list_callbacks(self, request: web.Request) -> web.Response:
         """What providers have sent, newest first."""

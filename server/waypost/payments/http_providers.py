@@ -31,25 +31,25 @@ class ProviderRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("GET", PATH, self.list_providers, answer=wire.Provider, listing=True, query=wire.ProvidersQuery,
-                  roles=MONEY, cache=Cache.PRIVATE, errors=(Unreadable,)),
-            Route("POST", PATH, self.add_provider, status=201, answer=wire.ProviderWithAddresses,
+            Route("GET", PATH, self.list_providers, answer=wire.PaymentProvider, listing=True,
+                  query=wire.ProvidersQuery, roles=MONEY, cache=Cache.PRIVATE, errors=(Unreadable,)),
+            Route("POST", PATH, self.add_provider, status=201, answer=wire.PaymentProviderWithAddresses,
                   body=wire.NewProvider, roles=OWNERS, idempotent=True, versioned=True),
-            Route("GET", ONE, self.get_provider, answer=wire.Provider, roles=MONEY, cache=Cache.PRIVATE,
+            Route("GET", ONE, self.get_provider, answer=wire.PaymentProvider, roles=MONEY, cache=Cache.PRIVATE,
                   errors=(ProviderNotFound, Unreadable), versioned=True),
-            Route("PATCH", ONE, self.change_provider, answer=wire.Provider, body=wire.ProviderChange, roles=OWNERS,
-                  errors=(ProviderNotFound, ProviderArchived, Unreadable), versioned=True),
+            Route("PATCH", ONE, self.change_provider, answer=wire.PaymentProvider, body=wire.ProviderChange,
+                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, Unreadable), versioned=True),
             Route("DELETE", ONE, self.archive_provider, status=204, roles=OWNERS,
                   errors=(ProviderNotFound, Unreadable)),
-            Route("POST", ONE + "/rotate-token", self.replace_token, answer=wire.ProviderWithAddresses, roles=OWNERS,
-                  errors=(ProviderNotFound, ProviderArchived, Unreadable), idempotent=True),
+            Route("POST", ONE + "/rotate-token", self.replace_token, answer=wire.PaymentProviderWithAddresses,
+                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, Unreadable), idempotent=True),
         ]  # fmt: skip
 
     async def list_providers(self, request: web.Request) -> web.Response:
         """The organisation's accounts with payment providers."""
         query = read_query(request, wire.ProvidersQuery)
         page = await self.register.list(request[PRINCIPAL], query.limit, query.cursor, archived=query.archived)
-        return reply_page(request, page, wire.Provider.from_domain)
+        return reply_page(request, page, wire.PaymentProvider.from_domain)
 
     async def add_provider(self, request: web.Request) -> web.Response:
         """Add an account with a provider; the addresses for its callbacks are in this answer and in no later one."""
@@ -94,9 +94,9 @@ class ProviderRoutes:
     def _with_addresses(
         self, request: web.Request, account: ProviderAccount, token: str, status: int = 200
     ) -> web.Response:
-        shown = wire.ProviderWithAddresses.of(account, token, self.public_url or public_root(request))
+        shown = wire.PaymentProviderWithAddresses.of(account, token, self.public_url or public_root(request))
         return reply_versioned(shown, account.version, status)
 
 
 def _reply(account: ProviderAccount) -> web.Response:
-    return reply_versioned(wire.Provider.from_domain(account), account.version)
+    return reply_versioned(wire.PaymentProvider.from_domain(account), account.version)

@@ -12,7 +12,7 @@ from waypost.kernel.principal import MONEY
 from waypost.payments import wire_statements as wire
 from waypost.payments.providers.accounts import ProviderNotFound
 from waypost.payments.reconcile import Reconciliations
-from waypost.payments.statement_lines import StatementUnreadable
+from waypost.payments.statement_lines import BadMapping, StatementUnreadable
 from waypost.payments.statements import StatementEmpty, StatementNotFound, Statements
 from waypost.platform.bodies import BadEncoding
 from waypost.platform.routes import Cache, Route
@@ -40,14 +40,16 @@ class StatementRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("GET", PATH, self.list_statements, answer=wire.Statement, listing=True, query=wire.StatementsQuery,
-                  roles=MONEY),
-            Route("POST", PATH, self.add_statement, status=202, answer=wire.Statement, query=wire.NewStatementQuery,
-                  reads=dict.fromkeys(CSV_TYPES, Any), body_limit=LARGEST_FILE_BYTES, roles=MONEY, idempotent=True,
-                  costly=True, errors=(ProviderNotFound, NoStatementFile, StatementUnreadable, StatementEmpty,
-                                       BadEncoding, Unreadable)),
-            Route("GET", ONE, self.get_statement, answer=wire.Statement, roles=MONEY, errors=(StatementNotFound,)),
-            Route("GET", ONE + "/lines", self.list_lines, answer=wire.StatementLine, listing=True,
+            Route("GET", PATH, self.list_statements, answer=wire.PaymentStatement, listing=True,
+                  query=wire.StatementsQuery, roles=MONEY),
+            Route("POST", PATH, self.add_statement, status=202, answer=wire.PaymentStatement,
+                  query=wire.NewStatementQuery, reads=dict.fromkeys(CSV_TYPES, Any), body_limit=LARGEST_FILE_BYTES,
+                  roles=MONEY, idempotent=True, costly=True,
+                  errors=(ProviderNotFound, NoStatementFile, StatementUnreadable, StatementEmpty, BadMapping,
+                          BadEncoding, Unreadable)),
+            Route("GET", ONE, self.get_statement, answer=wire.PaymentStatement, roles=MONEY,
+                  errors=(StatementNotFound,)),
+            Route("GET", ONE + "/lines", self.list_lines, answer=wire.PaymentStatementLine, listing=True,
                   query=wire.StatementLinesQuery, roles=MONEY, errors=(StatementNotFound,)),
             Route("GET", "/api/v1/payments/reconciliation", self.list_runs, answer=wire.ReconciliationRun,
                   listing=True, query=wire.ReconciliationsQuery, roles=MONEY, cache=Cache.PRIVATE),
@@ -57,7 +59,7 @@ class StatementRoutes:
         """Statements that were sent in, newest first."""
         query = read_query(request, wire.StatementsQuery)
         page = await self.statements.list(request[PRINCIPAL], query.provider_id, query.limit, query.cursor)
-        return reply_page(request, page, wire.Statement.from_domain)
+        return reply_page(request, page, wire.PaymentStatement.from_domain)
 
     async def add_statement(self, request: web.Request) -> web.Response:
         """Send in a provider's CSV; a worker compares it with what is here and books what is missing. Twice is once."""
@@ -67,19 +69,19 @@ class StatementRoutes:
         statement = await self.statements.add(
             request[PRINCIPAL], query.provider_id, name=query.name, body=await raw_body(request), columns=query.over
         )
-        return reply(wire.Statement.from_domain(statement), 202)
+        return reply(wire.PaymentStatement.from_domain(statement), 202)
 
     async def get_statement(self, request: web.Request) -> web.Response:
         """How far a statement has been read, and what became of its lines."""
         statement_id = path_id(request, "statement_id", StatementNotFound)
-        return reply(wire.Statement.from_domain(await self.statements.find(request[PRINCIPAL], statement_id)))
+        return reply(wire.PaymentStatement.from_domain(await self.statements.find(request[PRINCIPAL], statement_id)))
 
     async def list_lines(self, request: web.Request) -> web.Response:
         """The lines of a statement, each with what became of it."""
         statement_id = path_id(request, "statement_id", StatementNotFound)
         query = read_query(request, wire.StatementLinesQuery)
         page = await self.statements.lines(request[PRINCIPAL], statement_id, query.outcome, query.limit, query.cursor)
-        return reply_page(request, page, wire.StatementLine.from_domain)
+        return reply_page(request, page, wire.PaymentStatementLine.from_domain)
 
     async def list_runs(self, request: web.Request) -> web.Response:
         """What the nightly comparisons of sums and rows found, newest first."""

@@ -10,8 +10,8 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.kernel.principal import TELLERS, Principal
 from waypost.laybys import desk
-from waypost.laybys.domain import Layby
 from waypost.laybys.deal import NewLayby
+from waypost.laybys.domain import Layby
 from waypost.laybys.opening import open_layby
 from waypost.laybys.ports import Ground
 from waypost.laybys.storage_read import Whole

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from waypost.invoices import account as billing
 from waypost.kernel.ids import new_id
 from waypost.kernel.principal import Principal
 from waypost.laybys import account
 from waypost.laybys.domain import Layby
 from waypost.laybys.ports import Ground
 from waypost.ledger.domain import Account
-from waypost.ledger.posting import post
 from waypost.notifications import alert_domain as kinds
 from waypost.payments import notices, storage, telling
 from waypost.payments.days import today_of
 from waypost.payments.domain import Part, Payment, ReceiptTaken
-from waypost.payments.entries import entry_of
+from waypost.payments.entries import post_row
 from waypost.payments.groups import Held
 from waypost.platform.database import Connection
 
@@ -58,7 +58,7 @@ async def give_back(
                 return None
             raise ReceiptTaken
         layby = await _undo(ground, conn, held, part, actor, reopen=reopen) or layby
-        await post(conn, row.org_id, entry_of(row, part.out_of), ground.clock)
+        await post_row(conn, ground.clock, row, part.out_of, held.invoice_of(part.place))
         await telling.changed(ground, conn, row)
     if held.group.suspense_minor and held.group.suspense_minor == sum(part.suspense_minor for part in parts):
         by = actor.user_id if actor is not None else None
@@ -79,7 +79,8 @@ async def tell_of_reversal(ground: Ground, conn: Connection, held: Held, parts: 
 def _row(ground: Ground, held: Held, part: Part, like: Payment, n: int) -> Payment:
     """What nobody can be asked for any more is owed by the customer; of an unknown one it stays in suspense."""
     known = held.group.customer_id is not None
-    layby = held.layby_of(part.place)
+    layby, invoice = held.layby_of(part.place), held.invoice_of(part.place)
+    before = layby.balance_minor if layby else invoice.open_minor if invoice else None
     return replace(
         like,
         id=new_id(ground.clock),
@@ -89,7 +90,7 @@ def _row(ground: Ground, held: Held, part: Part, like: Payment, n: int) -> Payme
         applied_minor=-part.applied_minor,
         credit_minor=-part.credit_minor - (part.owed_minor if known else 0),
         suspense_minor=-part.suspense_minor - (0 if known else part.owed_minor),
-        balance_minor=layby.balance_minor + part.applied_minor if layby else None,
+        balance_minor=before + part.applied_minor if before is not None else None,
         layby_id=part.place.layby_id if part.place else None,
         invoice_id=part.place.invoice_id if part.place else None,
         customer_id=held.group.customer_id,
@@ -99,7 +100,9 @@ def _row(ground: Ground, held: Held, part: Part, like: Payment, n: int) -> Payme
 async def _undo(
     ground: Ground, conn: Connection, held: Held, part: Part, actor: Principal | None, *, reopen: bool
 ) -> Layby | None:
-    layby = held.layby_of(part.place)
+    layby, invoice = held.layby_of(part.place), held.invoice_of(part.place)
+    if invoice is not None:
+        await billing.take_back(billing.Ground(ground.clock, ground.publisher), conn, invoice, part.applied_minor)
     if layby is None or not part.applied_minor:
         return layby
     if part.out_of is Account.REFUNDS_PAYABLE:

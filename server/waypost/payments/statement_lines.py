@@ -36,6 +36,15 @@ class StatementUnreadable(Invalid):
     code = "statement-unreadable"
 
 
+class BadMapping(Invalid):
+    """The statement cannot be read in the way that the query names."""
+
+    code = "bad-statement-mapping"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}", [{"field": field, "detail": detail}])
+
+
 class Columns(msgspec.Struct, frozen=True, rename="camel"):
     """How a provider's CSV is read: the names of its columns, and its way to write times and amounts.
 

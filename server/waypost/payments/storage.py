@@ -78,9 +78,12 @@ def group_of(rows: Sequence[Payment]) -> Group:
     root = next(row for row in rows if row.id == row.root_id)
     places: dict[tuple[UUID | None, UUID | None], int] = {}
     for row in rows:
-        if row.layby_id is not None or row.invoice_id is not None:
-            key = row.layby_id, row.invoice_id
-            places[key] = places.get(key, 0) + row.applied_minor
+        key = row.layby_id, row.invoice_id
+        if any(key):
+            there = places.get(key, 0)
+            if row.applied_minor > 0 and not there:
+                places.pop(key, None)  # it is the newest place now
+            places[key] = there + row.applied_minor
     return Group(
         root=root,
         amount_minor=sum(row.amount_minor for row in rows),

@@ -11,13 +11,13 @@ from asyncpg import Record
 
 from waypost.payments.callback_domain import Callback, Close, Filter
 from waypost.payments.domain import Disposition
+from waypost.payments.prompt_domain import Prompt
 from waypost.platform.database import Connection
 
 _COLUMNS = """
 org_id, id, provider_id, prompt_id, road, body, address, received_at, due_at, tries, disposition, detail, event_id,
 receipt, account_ref, amount_minor, checkout_request_id, payment_id, done_at, settled_at, settled_by
 """
-BE_PATIENT = "SELECT set_config('lock_timeout', $1, true)"
 # Nothing is stored of an event whose id is known.
 ADD = """
 INSERT INTO callbacks (org_id, id, provider_id, prompt_id, road, body, address, received_at, due_at, event_id)
@@ -60,24 +60,26 @@ WITH waiting AS (
 UPDATE callbacks c SET due_at = $4 FROM waiting WHERE c.org_id = waiting.org_id AND c.id = waiting.id RETURNING c.id
 """
 SETTLE = "UPDATE callbacks SET settled_at = $3, settled_by = $4, payment_id = $5 WHERE org_id = $1 AND id = $2"
-# The questions that a prompt's success has answered.
+# The questions that a prompt's end has answered.
 ANSWERED = """
 UPDATE callbacks SET settled_at = $3, payment_id = $4
  WHERE org_id = $1 AND prompt_id = $2 AND disposition = 'review' AND settled_at IS NULL
 """
 LIST = f"""
-SELECT {_COLUMNS} FROM callbacks WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+SELECT {_COLUMNS} FROM callbacks WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """  # noqa: S608
 LIST_BY_DISPOSITION = f"""
 SELECT {_COLUMNS} FROM callbacks
- WHERE org_id = $1 AND disposition = $4 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+ WHERE org_id = $1 AND disposition = $4 AND id < $2 ORDER BY id DESC LIMIT $3
 """  # noqa: S608
 LIST_TO_SETTLE = f"""
 SELECT {_COLUMNS} FROM callbacks
  WHERE org_id = $1 AND disposition IN ('review', 'quarantined') AND settled_at IS NULL
-   AND ($2::uuid IS NULL OR id < $2) AND ($4::text IS NULL OR disposition = $4)
+   AND id < $2 AND ($4::text IS NULL OR disposition = $4)
  ORDER BY id DESC LIMIT $3
 """  # noqa: S608
+
+LAST_ID = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,6 @@ class Due:
     org_id: UUID
     id: UUID
     tries: int
-
-
-async def be_patient(conn: Connection, for_ms: int) -> None:
-    """No statement of this transaction waits longer for a lock."""
-    await conn.execute(BE_PATIENT, f"{for_ms}ms")
 
 
 async def add(conn: Connection, row: Callback) -> bool:
@@ -150,15 +147,16 @@ async def settle(conn: Connection, row: Callback, now: datetime, by: UUID | None
     await conn.execute(SETTLE, row.org_id, row.id, now, by, payment_id)
 
 
-async def answered(conn: Connection, org_id: UUID, prompt_id: UUID, now: datetime, payment_id: UUID) -> None:
-    """The prompt is paid after all: no question about it stays open."""
-    await conn.execute(ANSWERED, org_id, prompt_id, now, payment_id)
+async def answered(conn: Connection, prompt: Prompt, now: datetime, payment_id: UUID | None) -> None:
+    """The prompt is paid after all, or is not: no question about it stays open."""
+    await conn.execute(ANSWERED, prompt.org_id, prompt.id, now, payment_id)
 
 
 async def list_callbacks(
     conn: Connection, org_id: UUID, wanted: Filter, after: UUID | None, limit: int
 ) -> list[Callback]:
     """Newest first, ``limit + 1`` of them."""
+    after = after or LAST_ID
     if wanted.to_settle:
         rows = await conn.fetch(LIST_TO_SETTLE, org_id, after, limit + 1, wanted.disposition)
     elif wanted.disposition is not None:

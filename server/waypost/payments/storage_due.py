@@ -12,7 +12,7 @@ REFUNDS_DUE = """
 SELECT l.id AS layby_id, l.reference, l.customer_id, c.name AS customer_name, l.currency, l.refund_due_minor,
        l.paid_minor, l.cancelled_at
   FROM laybys l JOIN customers c ON c.org_id = l.org_id AND c.id = l.customer_id
- WHERE l.org_id = $1 AND l.refund_due_minor > 0 AND ($2::uuid IS NULL OR l.id > $2)
+ WHERE l.org_id = $1 AND l.refund_due_minor > 0 AND l.id > $2
  ORDER BY l.id LIMIT $3
 """
 # Newest first. Under the layby's lock nothing of it moves.
@@ -20,6 +20,7 @@ APPLIED_BY_ROOT = """
 SELECT root_id, sum(applied_minor)::bigint AS applied_minor FROM payments WHERE org_id = $1 AND layby_id = $2
  GROUP BY root_id HAVING sum(applied_minor) > 0 ORDER BY root_id DESC
 """
+FIRST_ID = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class RefundDue:
 
 async def refunds_due(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[RefundDue]:
     """Laybys with a refund due in the order of their ids, ``limit + 1`` of them."""
-    return [RefundDue(**dict(row)) for row in await conn.fetch(REFUNDS_DUE, org_id, after, limit + 1)]
+    return [RefundDue(**dict(row)) for row in await conn.fetch(REFUNDS_DUE, org_id, after or FIRST_ID, limit + 1)]
 
 
 async def applied_by_root(conn: Connection, org_id: UUID, layby_id: UUID) -> list[tuple[UUID, int]]:

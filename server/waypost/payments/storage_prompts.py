@@ -43,12 +43,12 @@ SELECT {_COLUMNS} FROM prompts p WHERE p.org_id = $1 AND p.checkout_request_id =
 """  # noqa: S608
 LIST = f"""
 SELECT {_COLUMNS} FROM prompts p
- WHERE p.org_id = $1 AND ($2::uuid IS NULL OR p.id < $2) AND ($4::text IS NULL OR p.state = $4)
+ WHERE p.org_id = $1 AND p.id < $2 AND ($4::text IS NULL OR p.state = $4)
  ORDER BY p.id DESC LIMIT $3
 """  # noqa: S608
 LIST_OF_LAYBY = f"""
 SELECT {_COLUMNS} FROM prompts p
- WHERE p.org_id = $1 AND p.layby_id = $5 AND ($2::uuid IS NULL OR p.id < $2) AND ($4::text IS NULL OR p.state = $4)
+ WHERE p.org_id = $1 AND p.layby_id = $5 AND p.id < $2 AND ($4::text IS NULL OR p.state = $4)
  ORDER BY p.id DESC LIMIT $3
 """  # noqa: S608
 
@@ -120,6 +120,8 @@ UPDATE prompts SET due_at = $3, queries = 0, updated_at = $3, checkout_request_i
  WHERE org_id = $1 AND id = $2
 """
 
+LAST_ID = UUID(int=2**128 - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
@@ -175,7 +177,7 @@ async def list_prompts(
     conn: Connection, org_id: UUID, wanted: PromptFilter, after: UUID | None, limit: int
 ) -> list[Prompt]:
     """Newest first, ``limit + 1`` of them."""
-    arguments: list[object] = [org_id, after, limit + 1, wanted.state]
+    arguments: list[object] = [org_id, after or LAST_ID, limit + 1, wanted.state]
     if wanted.layby_id is None:
         rows = await conn.fetch(LIST, *arguments)
     else:

@@ -15,13 +15,16 @@ from waypost.payments.receipts import receipt_of
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What staff have in hand. ``receipt`` None: a number is made; ``currency`` None: the layby's."""
+    """What staff have in hand. ``receipt`` None: a number is made; ``currency`` None: the layby's; ``reference``: under
+    which it can be found where it was paid.
+    """
 
     amount_minor: int
     method: Method
     receipt: str | None = None
     currency: str | None = None
     note: str | None = None
+    reference: str | None = None
 
     def receipt_of(self, row_id: UUID) -> str:
         """Theirs, or the one that follows from the row's id."""
@@ -62,6 +65,7 @@ def typed_in(principal: Principal, row_id: UUID, currency: str, taken: Taken, no
         suspense_minor=taken.amount_minor,
         paid_at=now,
         created_at=now,
+        account_ref=taken.reference,
         note=taken.note,
         created_by=principal.user_id,
     )

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from waypost.identity import audit
+from waypost.invoices import account as billing
+from waypost.invoices.domain import Invoice
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import invalid_field
 from waypost.kernel.ids import new_id
 from waypost.kernel.money import CurrencyMismatch
 from waypost.kernel.principal import MONEY, TELLERS, Principal
@@ -15,7 +18,6 @@ from waypost.laybys import account
 from waypost.laybys.domain import Layby, share
 from waypost.laybys.ports import Ground
 from waypost.laybys.references import near, normal_form
-from waypost.ledger.posting import post
 from waypost.payments import groups, storage, storage_suggestions, telling
 from waypost.payments.days import today_of
 from waypost.payments.domain import (
@@ -27,9 +29,10 @@ from waypost.payments.domain import (
     Payment,
     PaymentNotFound,
     ReceiptTaken,
+    TooMuch,
     placed,
 )
-from waypost.payments.entries import entry_of
+from waypost.payments.entries import post_row
 from waypost.payments.receipts import receipt_of
 from waypost.payments.storage_suggestions import Suggestion
 from waypost.platform.database import Connection, Database
@@ -58,38 +61,46 @@ class Unmatched:
             references = [normal_form(typed), *near(typed)] if typed else []
             return await storage_suggestions.suggestions(conn, payment, references, left, MOST_SUGGESTIONS)
 
-    async def assign(self, principal: Principal, payment_id: UUID, layby_id: UUID) -> Payment:
-        """Say for which layby the money was: it is applied as a payment that comes now, what is too much is credit.
+    async def assign(
+        self, principal: Principal, payment_id: UUID, *, layby_id: UUID | None = None, invoice_id: UUID | None = None
+    ) -> Payment:
+        """Say for which layby (or invoice) the money was: it is applied as a payment that comes now. What is too much
+        for a layby is credit; more than is open of an invoice is refused (``TooMuch``).
 
         Once: ``AlreadySettled`` for who is second, and for money that has its place.
         """
         principal.require(MONEY)
+        wanted = {"laybys": [layby_id] if layby_id else [], "invoices": [invoice_id] if invoice_id else []}
         async with self.database.transaction(principal.org_id) as conn:
             found = await _find(conn, principal, payment_id)
-            held = await groups.hold(conn, principal.org_id, found.root_id, also=[layby_id])
+            held = await groups.hold(conn, principal.org_id, found.root_id, **wanted)
             root, left = held.group.root, held.group.suspense_minor
             if root.disposition is not Disposition.UNMATCHED or left <= 0:
                 raise AlreadySettled
             if not await storage.settle(conn, root.org_id, root.id, self.clock.now(), principal.user_id):
                 raise AlreadySettled
-            layby = held.laybys[layby_id]
-            if layby.currency != root.currency:
-                raise CurrencyMismatch(f"The money is in {root.currency}, the layby in {layby.currency}.")
-            row = await self._place(conn, principal, root, left, layby)
+            draft = self._draft(principal, root, left)
+            if layby_id is not None:
+                row = await self._to_layby(conn, principal, root, draft, held.laybys[layby_id])
+            elif invoice_id is not None:
+                row = await self._to_invoice(conn, draft, held.invoices[invoice_id])
+            else:
+                raise invalid_field("laybyId", "say for which layby or which invoice the money was")
             await audit.record(
                 conn, principal, self.clock, action="payment.assigned", subject_kind="payment", subject_id=root.id,
-                detail={"laybyId": str(layby_id), "amountMinor": left, "currency": root.currency},
+                detail={
+                    "laybyId": str(layby_id) if layby_id else None,
+                    "invoiceId": str(invoice_id) if invoice_id else None,
+                    "amountMinor": left,
+                    "currency": root.currency,
+                },
             )  # fmt: skip
         return row
 
-    async def _place(
-        self, conn: Connection, principal: Principal, root: Payment, amount_minor: int, layby: Layby
-    ) -> Payment:
-        """The row that takes the money out of suspense, and what follows from it."""
-        ground = Ground(self.clock, self.publisher)
-        today = await today_of(conn, root.org_id, self.clock)
+    def _draft(self, principal: Principal, root: Payment, amount_minor: int) -> Payment:
+        """The row that takes the money out of suspense, as long as it is not known what becomes of it."""
         row_id, now = new_id(self.clock), self.clock.now()
-        draft = replace(
+        return replace(
             root,
             id=row_id,
             kind=Kind.ASSIGNMENT,
@@ -107,17 +118,48 @@ class Unmatched:
             settled_at=None,
             settled_by=None,
         )
-        placed_row = placed(draft, layby, share(layby, amount_minor, today))
-        row = replace(placed_row, amount_minor=0, suspense_minor=-amount_minor)
-        if not await storage.add(conn, row):
-            raise ReceiptTaken
+
+    async def _to_layby(
+        self, conn: Connection, principal: Principal, root: Payment, draft: Payment, layby: Layby
+    ) -> Payment:
+        _check_currency(root, layby.currency)
+        ground = Ground(self.clock, self.publisher)
+        today = await today_of(conn, root.org_id, self.clock)
+        amount = draft.amount_minor
+        row = replace(placed(draft, layby, share(layby, amount, today)), amount_minor=0, suspense_minor=-amount)
+        await _add(conn, row)
         if row.applied_minor:
             layby = (await account.pay(ground, conn, layby, row.applied_minor, today, actor=principal)).layby
-        await post(conn, row.org_id, entry_of(row), self.clock)
-        told = replace(row, amount_minor=amount_minor, method=root.method, provider=root.provider, receipt=root.receipt)
+        await post_row(conn, self.clock, row)
+        told = replace(row, amount_minor=amount, method=root.method, provider=root.provider, receipt=root.receipt)
         await telling.changed(ground, conn, row)
         await telling.placed(ground, conn, told, layby)
         return row
+
+    async def _to_invoice(self, conn: Connection, draft: Payment, invoice: Invoice) -> Payment:
+        _check_currency(draft, invoice.currency)
+        amount = draft.amount_minor
+        if amount > invoice.open_minor:
+            raise TooMuch(f"{invoice.open_minor} is open of this invoice.", mostMinor=invoice.open_minor)
+        row = replace(
+            draft, disposition=Disposition.APPLIED, amount_minor=0, applied_minor=amount, suspense_minor=-amount,
+            invoice_id=invoice.id, balance_minor=invoice.open_minor - amount,
+        )  # fmt: skip
+        await _add(conn, row)
+        invoice = (await billing.pay(billing.Ground(self.clock, self.publisher), conn, invoice, amount)).invoice
+        await post_row(conn, self.clock, row, invoice=invoice)
+        await telling.changed(Ground(self.clock, self.publisher), conn, row)
+        return row
+
+
+def _check_currency(money: Payment, currency: str) -> None:
+    if money.currency != currency:
+        raise CurrencyMismatch(f"The money is in {money.currency}; that is in {currency}.")
+
+
+async def _add(conn: Connection, row: Payment) -> None:
+    if not await storage.add(conn, row):
+        raise ReceiptTaken
 
 
 async def _find(conn: Connection, principal: Principal, payment_id: UUID) -> Payment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -145,9 +146,25 @@ class UseCredit(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Assignment(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """For which layby the money was."""
+    """For which layby, or which invoice, the money was: one of them."""
 
-    layby_id: UUID
+    layby_id: UUID | None = None
+    invoice_id: UUID | None = None
+
+
+class NewInvoicePayment(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Money that another organisation has paid of an invoice. ``reference``: under which it can be found there."""
+
+    amount_minor: Amount
+    currency: Currency
+    method: CounterMethod
+    reference: Words | None = None
+    receipt: Receipt | None = None
+    note: Words | None = None
+
+    def to_domain(self) -> Taken:
+        taken = Taken(self.amount_minor, domain.Method(self.method), self.receipt, self.currency, self.note)
+        return replace(taken, reference=self.reference)
 
 
 class Payment(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):

@@ -175,7 +175,7 @@ class SignedShown(msgspec.Struct, rename="camel", tag_field="provider", tag="sig
     events: Events
 
 
-class Provider(msgspec.Struct, rename="camel", omit_defaults=True):
+class PaymentProvider(msgspec.Struct, rename="camel", omit_defaults=True):
     """An account with a provider."""
 
     id: UUID
@@ -189,7 +189,7 @@ class Provider(msgspec.Struct, rename="camel", omit_defaults=True):
     archived_at: Instant | None = None
 
     @classmethod
-    def from_domain(cls, account: accounts.ProviderAccount) -> Provider:
+    def from_domain(cls, account: accounts.ProviderAccount) -> PaymentProvider:
         return cls(
             account.id, account.name, account.currency, _config(account.config), list(account.addresses),
             instant(account.created_at), account.version, account.check_above_minor,
@@ -204,7 +204,7 @@ class CallbackAddress(msgspec.Struct, rename="camel"):
     url: str
 
 
-class ProviderWithAddresses(Provider, kw_only=True):
+class PaymentProviderWithAddresses(PaymentProvider, kw_only=True):
     """The same with the addresses to give to the provider; they are in this answer and in no later one.
 
     ``suggested_addresses``: the networks that it is known to call from.
@@ -214,9 +214,9 @@ class ProviderWithAddresses(Provider, kw_only=True):
     suggested_addresses: list[str] = []
 
     @classmethod
-    def of(cls, account: accounts.ProviderAccount, token: str, root: str) -> ProviderWithAddresses:
-        shown = Provider.from_domain(account)
-        values = {name: getattr(shown, name) for name in Provider.__struct_fields__}
+    def of(cls, account: accounts.ProviderAccount, token: str, root: str) -> PaymentProviderWithAddresses:
+        shown = PaymentProvider.from_domain(account)
+        values = {name: getattr(shown, name) for name in PaymentProvider.__struct_fields__}
         suggested = list(DARAJA_ADDRESSES) if account.provider is ProviderName.DARAJA else []
         return cls(**values, callbacks=callbacks(account.provider, token, root), suggested_addresses=suggested)
 

@@ -8,10 +8,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from waypost.kernel.errors import invalid_field
 from waypost.kernel.zones import zone_named
 from waypost.payments import storage_reconcile, storage_statements
-from waypost.payments.statement_lines import Columns
+from waypost.payments.statement_lines import BadMapping, Columns
 from waypost.payments.storage_statements import Outcome
 from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none
 from waypost.platform.queries import PageQuery
@@ -45,7 +44,7 @@ class NewStatementQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
     decimal_mark: Literal[".", ","] | None = None
 
     def over(self, usual: Columns) -> Columns:
-        """The usual columns with what is given here. ``Invalid`` names what cannot be."""
+        """The usual columns with what is given here. ``BadMapping`` names what cannot be."""
         given: dict[str, Any] = {
             name: value
             for name in Columns.__struct_fields__
@@ -53,7 +52,7 @@ class NewStatementQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
         }
         for name in ("receipt", "time", "paid_in"):
             if given.get(name) == "":
-                raise invalid_field(name, "every statement has this column")
+                raise BadMapping({"paid_in": "paidIn"}.get(name, name), "every statement has this column")
         optional = ("withdrawn", "status", "account", "linked", "payer")
         columns = msgspec.structs.replace(
             usual,
@@ -61,11 +60,11 @@ class NewStatementQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
             **({"done": tuple(word.strip() for word in self.done.split(","))} if self.done is not None else {}),
         )
         if columns.thousands == columns.decimal_mark:
-            raise invalid_field("thousands", "it cannot be the decimal mark as well")
+            raise BadMapping("thousands", "it cannot be the decimal mark as well")
         try:
             zone_named(columns.zone)
         except ValueError as error:
-            raise invalid_field("zone", str(error)) from error
+            raise BadMapping("zone", str(error)) from error
         return columns
 
 
@@ -81,7 +80,7 @@ class StatementLinesQuery(PageQuery):
     outcome: Outcome | None = None
 
 
-class Statement(msgspec.Struct, rename="camel", omit_defaults=True):
+class PaymentStatement(msgspec.Struct, rename="camel", omit_defaults=True):
     """A provider's statement. ``progress``: from 0 to 1; ``counts``: lines by what became of them."""
 
     id: UUID
@@ -99,7 +98,7 @@ class Statement(msgspec.Struct, rename="camel", omit_defaults=True):
     error: str | None = None
 
     @classmethod
-    def from_domain(cls, s: storage_statements.Statement) -> Statement:
+    def from_domain(cls, s: storage_statements.Statement) -> PaymentStatement:
         return cls(
             s.id, s.provider_id, s.name, str(s.state), s.lines, round(s.next_line / max(1, 2 * s.lines), 4),
             dict(s.counts), s.mapping, instant(s.created_at), instant_or_none(s.first_at), instant_or_none(s.last_at),
@@ -107,7 +106,7 @@ class Statement(msgspec.Struct, rename="camel", omit_defaults=True):
         )  # fmt: skip
 
 
-class StatementLine(msgspec.Struct, rename="camel", omit_defaults=True):
+class PaymentStatementLine(msgspec.Struct, rename="camel", omit_defaults=True):
     """One line, from 1 on. ``amount_minor``: below zero where money went out; ``detail``: why."""
 
     n: int
@@ -119,7 +118,7 @@ class StatementLine(msgspec.Struct, rename="camel", omit_defaults=True):
     detail: str | None = None
 
     @classmethod
-    def from_domain(cls, line: storage_statements.StatementLine) -> StatementLine:
+    def from_domain(cls, line: storage_statements.StatementLine) -> PaymentStatementLine:
         return cls(
             line.n, str(line.outcome), line.receipt, line.amount_minor, instant_or_none(line.paid_at), line.payment_id,
             line.detail,

@@ -157,10 +157,12 @@ class Database:
         scope: UUID | Literal[System.SYSTEM],
         *,
         snapshot: bool = False,
+        lock_timeout_ms: int | None = None,
     ) -> AsyncIterator[Connection]:
         """A transaction that sees one organisation, or (``SYSTEM``) all of them.
 
-        ``snapshot``: read-only, and every statement sees the same moment. Commits at the end, rolls back on any
+        ``snapshot``: read-only, and every statement sees the same moment. ``lock_timeout_ms``: who waits for a lock any
+        longer fails with ``DatabaseAway``; within a unit of work it is not taken. Commits at the end, rolls back on any
         exception. ``DatabaseAway`` when the server cannot be reached, is restarting or has no connection to spare.
         """
         pool = self.system_pool if scope is SYSTEM else self.pool
@@ -169,7 +171,7 @@ class Database:
             async with _joined(unit, scope) as connection:
                 yield connection
             return
-        async with self._opened(pool, scope, snapshot=snapshot) as connection:
+        async with self._opened(pool, scope, snapshot=snapshot, lock_timeout_ms=lock_timeout_ms) as connection:
             yield connection
 
     @asynccontextmanager
@@ -188,13 +190,18 @@ class Database:
 
     @asynccontextmanager
     async def _opened(
-        self, pool: Pool, scope: UUID | Literal[System.SYSTEM], *, snapshot: bool = False
+        self,
+        pool: Pool,
+        scope: UUID | Literal[System.SYSTEM],
+        *,
+        snapshot: bool = False,
+        lock_timeout_ms: int | None = None,
     ) -> AsyncIterator[Connection]:
         with self.waits:
             connection = await _acquire(pool, self.wait_s)
         _afterwards[connection] = []
         try:
-            await _start(pool, connection, _begin(scope, snapshot=snapshot))
+            await _start(pool, connection, _begin(scope, snapshot=snapshot, lock_timeout_ms=lock_timeout_ms))
             yield connection
             if await connection.execute("COMMIT") != "COMMIT":  # an error inside was swallowed: nothing was kept
                 raise NotKept
@@ -244,10 +251,11 @@ async def _joined(unit: _Unit, scope: UUID | Literal[System.SYSTEM]) -> AsyncIte
     await connection.execute(f"RELEASE SAVEPOINT part; {_become(outer)}")
 
 
-def _begin(scope: UUID | Literal[System.SYSTEM], *, snapshot: bool) -> str:
+def _begin(scope: UUID | Literal[System.SYSTEM], *, snapshot: bool, lock_timeout_ms: int | None) -> str:
     """One round trip: begin, role and organisation. A UUID's text holds nothing that could end a literal."""
     mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else ""
-    return f"BEGIN{mode}; {_become(scope)}"
+    patience = f"; SET LOCAL lock_timeout = {lock_timeout_ms:d}" if lock_timeout_ms is not None else ""
+    return f"BEGIN{mode}; {_become(scope)}{patience}"
 
 
 def _become(scope: UUID | Literal[System.SYSTEM]) -> str:

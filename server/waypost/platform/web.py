@@ -214,7 +214,7 @@ async def raw_body(request: web.Request) -> bytes:
 
 async def read_optional_body(request: web.Request, kind: type[T]) -> T:
     """The same for a body that may be left out: then it is an empty object."""
-    return await read_body(request, kind) if request.can_read_body else codec.decode(b"{}", kind)
+    return await read_body(request, kind) if request.get(BODY) or request.can_read_body else codec.decode(b"{}", kind)
 
 
 def path_id(request: web.Request, name: str, missing: type[errors.NotFound] = errors.NotFound) -> UUID:
