@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from tests.laybys import OPENED, a_layby, a_payment, goods
+from tests.laybys import OPENED, START, a_layby, a_payment, goods
 from waypost.identity.domain import Selling
+from waypost.invoices.domain import Invoice, Line, Status, totals
+from waypost.invoices.domain import Kind as InvoiceKind
+from waypost.invoices.paper import invoice_paper
+from waypost.invoices.paper_words import LANGUAGES as INVOICE_LANGUAGES
 from waypost.laybys.documents.agreement import Parties, agreement
 from waypost.laybys.documents.movements import Booked, account_of
 from waypost.laybys.documents.statement import Statement, paper_of
@@ -88,4 +93,26 @@ def a_receipt(language: str = "en", payment: Payment | None = None, layby: Layby
     return receipt(Receipt(payment, layby, "Jacaranda Group", ["Chipo Dube", "+254 700 000 200"]), SELLING, pen)
 
 
-PAPERS = {"agreement": an_agreement, "statement": a_statement, "receipt": a_receipt}
+def an_invoice(language: str = "en", **changes: Any) -> Paper:
+    """Of two trips and a discount, partly paid."""
+    lines = [
+        Line("Nairobi - Mombasa, truck KBX 123A", 1_000, 85_000_00, 1_600),
+        Line("Waiting, hours", 2_500, 1_500_00, 1_600),
+        Line("Tolls, at cost", 3_000, 450_00, 0),
+        Line("Discount", 1_000, -2_000_00, 1_600),
+    ]
+    sums = totals(lines)
+    values: dict[str, Any] = {
+        "kind": InvoiceKind.INVOICE, "status": Status.PART_PAID, "paid_minor": 40_000_00, "number": "INV-2026-000042",
+        "issue_date": START, "due_date": START + timedelta(days=30), "note": "Thank you for the work.",
+    }  # fmt: skip
+    invoice = Invoice(
+        UUID(int=1), UUID(int=2), UUID(int=3), currency="KES", net_minor=sums.net_minor,
+        tax_minor=sums.tax_minor, total_minor=sums.total_minor, terms_days=30, created_at=OPENED, updated_at=OPENED,
+        version=1, org_name="Jacaranda Group", counterparty_name="Moi Avenue Traders Ltd",
+        lines=lines, **values | changes,
+    )  # fmt: skip
+    return invoice_paper(invoice, SELLING, pen_for(INVOICE_LANGUAGES, language, "KES", ZONE))
+
+
+PAPERS = {"agreement": an_agreement, "statement": a_statement, "receipt": a_receipt, "invoice": an_invoice}

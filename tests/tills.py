@@ -20,6 +20,7 @@ from waypost.laybys.domain import CancelledBy, Layby
 from waypost.laybys.goods import Goods
 from waypost.laybys.ports import Ground
 from waypost.laybys.storage_read import whole
+from waypost.notifications.alert_domain import AlertFilter
 from waypost.payments.domain import Booked, Method, Payment, Report
 from waypost.payments.storage import Filter
 from waypost.payments.till import Taken
@@ -193,6 +194,10 @@ class Shop:
         async with self.services.database.transaction(self.org.org_id) as conn:
             rows = await conn.fetch("SELECT kind FROM alerts WHERE org_id = $1 ORDER BY id", self.org.org_id)
         return [row["kind"] for row in rows]
+
+    async def open_alerts(self) -> list[str]:
+        page = await self.services.money.alerts.list(self.owner, AlertFilter(), 50, None)
+        return [alert.kind for alert in page.data]
 
     async def newest_deed(self) -> AuditEntry:
         """The last entry of the audit log."""

@@ -19,6 +19,7 @@ from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
 from waypost.invoices import told as invoices_told
 from waypost.invoices.http import InvoiceRoutes
+from waypost.invoices.http_papers import InvoicePaperRoutes
 from waypost.jobs import told as jobs_told
 from waypost.jobs.http import JobRoutes
 from waypost.laybys import told as laybys_told
@@ -127,6 +128,7 @@ def _money_routes(services: Services) -> list[Route]:
         *PromptRoutes(money.prompts).routes(),
         *PaymentRoutes(money.payments, money.opening, money.refunds, money.credit, money.unmatched, money.bills).routes(),
         *ProviderRoutes(money.providers, public_url).routes(),
+        *InvoicePaperRoutes(money.invoice_papers, money.press).routes(),
         *LaybyPaperRoutes(money.layby_papers, money.press).routes(),
         *ReceiptRoutes(money.receipts, money.press).routes(),
         *LaybyRoutes(money.laybys, money.desk).routes(),  # the last ones: /laybys/{layby_id} is any word

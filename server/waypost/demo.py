@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from waypost import demo_laybys
 from waypost.identity.domain import BadCredentials, OrgSettings, TrackingLimits
 from waypost.identity.service import Identity
 from waypost.kernel.principal import Principal, Role
@@ -83,6 +84,7 @@ class State(msgspec.Struct, rename="camel"):
     receiver_id: UUID | None = None
     password: str = PASSWORD
     devices: list[Driven] = []
+    has_laybys: bool = False
 
 
 class Cast(msgspec.Struct, rename="camel"):
@@ -171,6 +173,7 @@ class Demo:
                 self._save()
             await self._limits(services)
             await self._vehicles(services)
+            await self._laybys(services)
         self._save()
         if self.cast is not None:
             keyfile.write_private(self.folder / "demo-cast.json", msgspec.json.encode(self.cast))
@@ -202,7 +205,16 @@ class Demo:
         if self.state.org_id is not None:
             faster = max(1.0, self.plan.speed or (FASTEST_AUTO_SPEED if self.files else 1.0))
             limits = TrackingLimits(max_speed_mps=TrackingLimits().max_speed_mps * faster)
-            await services.identity.save_settings(self.state.org_id, OrgSettings("Africa/Harare", limits))
+            await services.identity.save_settings(
+                self.state.org_id, OrgSettings("Africa/Harare", limits, demo_laybys.SELLING)
+            )
+
+    async def _laybys(self, services: Services) -> None:
+        """Once; those of a start that was interrupted stay as they are."""
+        if not self.state.has_laybys and self.state.org_id is not None:
+            self.state.has_laybys = True
+            self._save()
+            await demo_laybys.seed(services, Principal(self.state.org_id, Role.OWNER, user_id=self.state.owner_id))
 
     async def _vehicles(self, services: Services) -> None:
         """A driver, a truck, a device and a running trip for each vehicle that has none yet."""

@@ -11,6 +11,7 @@ from waypost.analytics.forgetting import Forgetting
 from waypost.analytics.service import LaybyFigures
 from waypost.identity.rules import Rules
 from waypost.invoices.issuing import Issuing
+from waypost.invoices.papers import InvoicePapers
 from waypost.invoices.service import Invoices
 from waypost.kernel.clock import Clock
 from waypost.laybys.cancelling import Cancelling
@@ -110,6 +111,7 @@ class Money:
     prompts: Prompts
     alerts: Alerts
     layby_papers: LaybyPapers
+    invoice_papers: InvoicePapers
     receipts: Receipts
     press: Press
 
@@ -160,6 +162,7 @@ def money_over(ground: Ground) -> Money:
         prompts=Prompts(database, clock, ground.box),
         alerts=Alerts(database, clock, publisher),
         layby_papers=LaybyPapers(database, clock),
+        invoice_papers=InvoicePapers(invoices, rules, clock),
         receipts=Receipts(database, clock),
         press=Press(),
     )

@@ -72,6 +72,7 @@ class Roads:
     async def _call(self, token: str, data: object) -> tuple[int, Any]:
         try:
             socket = await self._socket(token)
+            _still_wanted()
             ack = await socket.call(data)
         except (socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError):
             await self.hang_up(token)
@@ -93,7 +94,9 @@ class Roads:
 
 
 def _still_wanted() -> None:
-    """The client's ``connect`` makes an error of its own of a cancellation: the cancelled task would go on for ever."""
+    """``wait_for()`` of Python 3.11, in the client's ``connect``, loses a cancellation that comes as what it waits for
+    is there: the cancelled task would send for ever.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -117,8 +120,9 @@ class Socket:
                 answered.set_result(ack)
 
         try:
-            await self.client.emit("tracking:ping", data, callback=answer)
-            return await asyncio.wait_for(answered, ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):  # unlike wait_for() of 3.11 it lets no cancellation be lost
+                await self.client.emit("tracking:ping", data, callback=answer)
+                return await answered
         finally:
             self.waiting.discard(answered)
 

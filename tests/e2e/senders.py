@@ -21,6 +21,7 @@ from tests.waiting import until
 
 BATCH = 10
 NEVER_LONGER_S = 15
+ACKNOWLEDGED_WITHIN_S = 90  # though the server is killed and started meanwhile
 STEP = timedelta(milliseconds=2)
 ROWS = "SELECT raw_at FROM fixes WHERE device_id = $1"
 
@@ -110,8 +111,10 @@ class Sender:
             return status, answer
 
     async def send(self, numbers: Sequence[int]) -> Any:
-        """Try until it is acknowledged; the answer."""
-        while True:
+        """Try until it is acknowledged; the answer. AssertionError when it never is."""
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        while clock.time() - began < ACKNOWLEDGED_WITHIN_S:
             status, answer = await self.post(numbers)
             if status == 200:
                 self.acknowledged |= {self.time_of(n) for n in numbers}
@@ -120,6 +123,7 @@ class Sender:
                 return answer
             self.said[f"{status} {(answer or {}).get('code', '')}".strip()] += 1
             await asyncio.sleep(0.05)  # a phone's patience between two tries
+        raise AssertionError(f"not acknowledged within {ACKNOWLEDGED_WITHIN_S} s; what was said in place: {self.said}")
 
     async def storm(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

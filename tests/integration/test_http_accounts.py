@@ -38,12 +38,12 @@ async def test_accounts_are_listed_with_their_balance_and_whose_they_are(service
         "Bulawayo Bazaar",
     )
     assert "counterpartyName" not in found["cash"]
-    seen: list[str] = []
-    cursor = ""
-    while cursor is not None:
-        page = (await call("GET", f"{ACCOUNTS}?limit=2{cursor}")).json
+    seen, page = [], (await call("GET", f"{ACCOUNTS}?limit=2")).json
+    while True:
         seen += [each["code"] for each in page["data"]]
-        cursor = f"&cursor={page['nextCursor']}" if page["hasMore"] else None
+        if not page["hasMore"]:
+            break
+        page = (await call("GET", f"{ACCOUNTS}?limit=2&cursor={page['nextCursor']}")).json
     assert seen == sorted(found)
     assert (await call("GET", f"{ACCOUNTS}?fields=code,balanceMinor&limit=1")).json["data"] == [
         {"code": "cash", "balanceMinor": 700}

@@ -96,7 +96,6 @@ async def test_a_draft_is_changed_and_thrown_away_and_nothing_else_is(trade: Bus
     stale = await carrier("PATCH", path, {"termsDays": 8}, headers={"If-Match": etag})
     assert (stale.status, stale.json["code"]) == (412, "stale")
     assert (await carrier("POST", f"{path}/issue", headers={"If-Match": etag})).status == 412
-    assert (await carrier("DELETE", path, headers={"If-Match": etag})).status == 412
     emptied = await carrier("PATCH", path, {"lines": [], "currency": "ZAR"})
     assert (emptied.json["lines"], emptied.json["totalMinor"], emptied.json["currency"]) == ([], 0, "ZAR")
     empty = await carrier("POST", f"{path}/issue")

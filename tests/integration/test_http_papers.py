@@ -1,4 +1,4 @@
-"""Agreement, statement and receipt over HTTP: who gets them, in what form and language, and that they agree with the books."""
+"""Agreement, statement and receipt over HTTP: who gets them, in what form, and that they agree with the books."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ async def path_of(shop: Shop, layby: Layby, paper: str) -> str:
 
 
 async def test_papers_come_in_the_customers_language_unless_another_is_asked_for(shop: Shop, owner: Api):
-    customer = await shop.services.directory.add_customer(shop.owner, name="Awa", locale="fr-CD")
-    layby = await shop.layby(customer=customer)
+    customer = await shop.services.directory.customers.add(shop.owner, {"name": "Awa", "locale": "fr-CD"})
+    layby = await shop.layby(customer=customer.id)
     for paper, words in (("agreement", "Contrat de mise de côté"), ("receipt", "Reçu")):
         assert words in text_of(await owner("GET", await path_of(shop, layby, paper)))
 

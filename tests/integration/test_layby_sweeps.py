@@ -457,3 +457,17 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for below in plan.get("Plans", []):
         yield from nodes(below)
+
+
+async def test_of_a_default_and_the_last_payment_at_once_the_layby_is_paid_and_told_so_once(shop: Shop):
+    for _ in range(8):
+        start = shop.clock.now()
+        layby = await shop.open()
+        await shop.at(start + timedelta(days=16))
+        now = shop.clock.now()
+        done, paid = await asyncio.gather(shop.sweeps.default(shop.org.org_id, now), shop.pay(layby.id, 8_000))
+        assert (paid.status, paid.balance_minor) == (Status.COMPLETED, 0)
+        events = await shop.sql("SELECT kind FROM layby_events WHERE layby_id = $1 ORDER BY id", layby.id)
+        kinds = [row["kind"] for row in events]
+        assert kinds.count("completed") == 1
+        assert ("defaulted" in kinds) == ("reinstated" in kinds) == bool(done)

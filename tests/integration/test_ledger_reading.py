@@ -164,15 +164,15 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def rows_of(plan: dict[str, Any], table: str) -> float:
     """How many rows of a table were looked at."""
     read = [node for node in nodes(plan) if node.get("Relation Name") == table]
-    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in read)
+    rows = [(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in read]
+    return float(sum(rows))
 
 
 async def plan_of(services: Services, org: Org, statement: str, *arguments: object) -> dict[str, Any]:
     """Of the seventh time, when it may be a plan for any arguments."""
     async with services.database.transaction(org.org_id) as conn:
-        for _ in range(7):
-            text = await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
-    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+        texts = [await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments) for _ in range(7)]
+    plan: dict[str, Any] = json.loads(texts[-1])[0]["Plan"]
     return plan
 
 

@@ -33,8 +33,8 @@ CASH = Way(Method.CASH, None, "a race")
 
 @pytest.fixture
 async def environment(environment: dict[str, str]) -> dict[str, str]:
-    """Hundreds wait for twenty connections here, on a machine that may be busy: for as long as it takes."""
-    return environment | {"WAYPOST_POOL_WAIT_S": "60"}
+    """Hundreds wait for twenty connections here, on a machine that may be busy: for as long as may be."""
+    return environment | {"WAYPOST_POOL_WAIT_S": "30"}
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ async def test_an_assignment_applies_the_money_and_tells_its_customer(shop: Shop
     assert (kind, facts["amountMinor"], facts["receipt"]) == ("payment_received", "2000", lost.receipt)
     assert await shop.balances() == {"cash": 30_00, "clearing": 20_00, "deposits-held": -50_00}
     assert await shop.rows(unsettled=True) == []
+    assert await shop.open_alerts() == []
     assert await shop.services.money.unmatched.suggestions(shop.owner, lost.id) == []
     await shop.check()
 

@@ -13,9 +13,23 @@ import msgspec
 import pytest
 
 from tests.laybys import OPENED, START, a_layby, a_payment
-from tests.papers import PAPERS, PARTIES, SELLING, ZONE, a_layby_with_a_past, a_receipt, a_statement, an_agreement, rows
+from tests.papers import (
+    PAPERS,
+    PARTIES,
+    SELLING,
+    ZONE,
+    a_layby_with_a_past,
+    a_receipt,
+    a_statement,
+    an_agreement,
+    an_invoice,
+    rows,
+)
 from tests.waiting import until
 from waypost.identity.letterhead import letterhead
+from waypost.invoices.domain import Kind as InvoiceKind
+from waypost.invoices.domain import Status as InvoiceStatus
+from waypost.invoices.paper_words import LANGUAGES as INVOICE_LANGUAGES
 from waypost.laybys.documents.movements import Booked, LineKind, account_of, expected_balance
 from waypost.laybys.documents.statement import Statement, csv_of, paper_of
 from waypost.laybys.documents.words import LANGUAGES
@@ -53,7 +67,9 @@ class Words(HTMLParser):
         self.shown += data
 
 
-@pytest.mark.parametrize("languages", [LANGUAGES, RECEIPT_LANGUAGES], ids=["laybys", "receipts"])
+@pytest.mark.parametrize(
+    "languages", [LANGUAGES, RECEIPT_LANGUAGES, INVOICE_LANGUAGES], ids=["laybys", "receipts", "invoices"]
+)
 def test_every_language_has_the_same_words_with_the_same_places(languages: dict[str, dict[str, str]]):
     english = languages["en"]
     for words in languages.values():
@@ -289,3 +305,22 @@ def test_a_long_statement_is_printed_in_pages():
     statement = Statement(layby, account_of(layby, many), 0, OPENED)
     pdf = pdf_of(paper_of(statement, PARTIES, SELLING, pen_for(LANGUAGES, "en", "KES", ZONE)), OPENED)
     assert pdf.startswith(b"%PDF")
+
+
+def test_an_invoice_says_its_lines_its_tax_and_what_is_to_be_paid():
+    said = plain(an_invoice())
+    wanted = ["INV-2026-000042", "Moi Avenue Traders Ltd", "85,000.00", "2.5", "3,750.00", "16%", "-2,000.00",
+              "88,100.00", "Tax 16% on 86,750.00", "13,880.00", "101,980.00", "-40,000.00", "KES 61,980.00",
+              "22 December 2026", "partly paid"]  # fmt: skip
+    assert [each for each in wanted if each not in said] == []
+
+
+@pytest.mark.parametrize("kind", list(InvoiceKind))
+@pytest.mark.parametrize("status", list(InvoiceStatus))
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_there_is_a_paper_for_every_kind_and_status_of_an_invoice(
+    kind: InvoiceKind, status: InvoiceStatus, language: str
+):
+    draft = status is InvoiceStatus.DRAFT
+    paper = an_invoice(language, kind=kind, status=status, paid_minor=0, number=None if draft else "N-1", note=None)
+    assert pdf_of(paper, OPENED).startswith(b"%PDF")

@@ -87,7 +87,7 @@ class InvoiceRoutes:
 
     async def delete(self, request: web.Request) -> web.Response:
         """Throw a draft away; an issued invoice is voided instead."""
-        await self.invoices.delete(request[PRINCIPAL], _id(request), expected=if_match(request))
+        await self.invoices.delete(request[PRINCIPAL], _id(request))
         return web.Response(status=204)
 
     async def issue(self, request: web.Request) -> web.Response:

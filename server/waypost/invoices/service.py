@@ -137,11 +137,11 @@ class Invoices:
         (named,) = await self.named([changed])
         return named
 
-    async def delete(self, principal: Principal, invoice_id: UUID, *, expected: int | None = None) -> None:
+    async def delete(self, principal: Principal, invoice_id: UUID) -> None:
         """A draft; what was issued is voided instead."""
         principal.require(MONEY)
         async with self.database.transaction(principal.org_id) as conn:
-            draft = await lock_own(conn, principal, invoice_id, expected)
+            draft = await lock_own(conn, principal, invoice_id, None)
             check_move(Move.DELETE, draft)
             await storage.delete(conn, principal.org_id, invoice_id)
             await self._record(conn, principal, draft, "deleted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,8 +10,8 @@ from waypost.kernel.principal import WATCHERS
 from waypost.laybys.documents import statement as documents
 from waypost.laybys.domain import LaybyNotFound
 from waypost.laybys.statement import LaybyPapers
-from waypost.laybys.wire_statement import PaperQuery, Statement, StatementQuery
-from waypost.platform.papers.edge import HTML, NOT_KEPT, PDF, answer_paper
+from waypost.laybys.wire_statement import Statement, StatementQuery
+from waypost.platform.papers.edge import HTML, NOT_KEPT, PDF, PaperQuery, answer_paper, file_name
 from waypost.platform.papers.press import Press, PressBusy
 from waypost.platform.routes import Route
 from waypost.platform.web import PRINCIPAL, path_id, read_query, reply
@@ -59,8 +58,3 @@ class LaybyPaperRoutes:
         headers = {**NOT_KEPT, "Content-Disposition": f'attachment; filename="{name}.csv"'}
         text = "".join(documents.csv_of(statement))
         return web.Response(text=text, content_type=CSV, charset="utf-8", headers=headers)
-
-
-def file_name(what: str, number: str) -> str:
-    """What every file system takes."""
-    return "-".join(part for part in (what, re.sub(r"[^A-Za-z0-9]+", "-", number).strip("-")[:60]) if part)

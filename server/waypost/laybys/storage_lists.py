@@ -33,7 +33,7 @@ SELECT {COLUMNS} WHERE l.org_id = $1 AND l.id IN (
       ORDER BY l.id DESC LIMIT $2)
     UNION ALL
     (SELECT l.id FROM customers k JOIN laybys l ON l.org_id = k.org_id AND l.customer_id = k.id
-      WHERE k.org_id = $1 AND lower(k.name) ~>=~ $6 AND lower(k.name) ~<~ $7 AND l.id < $3 /*also*/
+      WHERE k.org_id = $1 AND k.name_key >= $6 AND k.name_key < $7 AND l.id < $3 /*also*/
       ORDER BY l.id DESC LIMIT $2))
  ORDER BY l.id DESC LIMIT $2
 """  # noqa: S608
@@ -48,7 +48,7 @@ CUSTOMER_IS = "AND l.customer_id = {0}"
 HAS_PRODUCT = (
     "AND EXISTS (SELECT FROM layby_items i WHERE i.org_id = l.org_id AND i.layby_id = l.id AND i.product = {0})"
 )
-TEXT_IS = "AND (l.reference >= {0} AND l.reference < {1} OR lower(c.name) ~>=~ {2} AND lower(c.name) ~<~ {3})"
+TEXT_IS = "AND (l.reference >= {0} AND l.reference < {1} OR c.name_key >= {2} AND c.name_key < {3})"
 ALSO = "/*also*/"
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 _AFTER_ALL = "\U0010ffff"  # sorts behind whatever begins a text
@@ -110,26 +110,39 @@ class Listed:
 
 async def page(conn: Connection, org_id: UUID, wanted: Filter, after: UUID | None, limit: int) -> list[Listed]:
     """Newest first, ``limit + 1`` of them."""
-    statement, own, also = _way(wanted)
-    return await _read(conn, statement, [org_id, limit + 1, after or LAST_ID, *own], also)
+    return await _read(conn, asked(org_id, wanted, after, limit))
 
 
 async def page_by_due(
     conn: Connection, org_id: UUID, wanted: Filter, after: tuple[date, UUID] | None, limit: int
 ) -> list[Listed]:
     """By what falls due, the earliest first, ``limit + 1`` of them."""
+    return await _read(conn, asked_by_due(org_id, wanted, after, limit))
+
+
+def asked(org_id: UUID, wanted: Filter, after: UUID | None, limit: int) -> tuple[str, list[Any]]:
+    """The statement of a page, and what it takes."""
+    statement, own, also = _way(wanted)
+    return _narrowed(statement, [org_id, limit + 1, after or LAST_ID, *own], also)
+
+
+def asked_by_due(org_id: UUID, wanted: Filter, after: tuple[date, UUID] | None, limit: int) -> tuple[str, list[Any]]:
+    """The same of a page by what falls due."""
     day, layby_id = after or (wanted.due_from or date.min, FIRST_ID)
-    own = [org_id, limit + 1, layby_id, day, wanted.due_to or date.max]
-    return await _read(conn, BY_DUE, own, _narrower(wanted))
+    return _narrowed(BY_DUE, [org_id, limit + 1, layby_id, day, wanted.due_to or date.max], _narrower(wanted))
 
 
-async def _read(conn: Connection, statement: str, own: list[object], also: list[tuple[str, list[Any]]]) -> list[Listed]:
+def _narrowed(statement: str, own: list[Any], also: list[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
     arguments, clauses = list(own), []
     for clause, values in also:
         clauses.append(clause.format(*(f"${len(arguments) + n}" for n in range(1, len(values) + 1))))
         arguments += values
-    rows = await conn.fetch(statement.replace(ALSO, " ".join(clauses)), *arguments)
-    return [Listed(**{**dict(row), "status": Status(row["status"])}) for row in rows]
+    return statement.replace(ALSO, " ".join(clauses)), arguments
+
+
+async def _read(conn: Connection, asked_: tuple[str, list[Any]]) -> list[Listed]:
+    statement, arguments = asked_
+    return [Listed(**{**dict(row), "status": Status(row["status"])}) for row in await conn.fetch(statement, *arguments)]
 
 
 def _way(wanted: Filter) -> tuple[str, list[Any], list[tuple[str, list[Any]]]]:

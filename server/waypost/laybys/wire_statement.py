@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import Meta
 
 from waypost.laybys.documents import movements
 from waypost.laybys.documents import statement as documents
 from waypost.platform.codec import Instant, instant
-
-Language = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")]
-
-
-class PaperQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """In what form and language. ``lang``: a BCP 47 tag; left out: the customer's own."""
-
-    format: Literal["html", "pdf"] = "html"
-    lang: Language | None = None
+from waypost.platform.papers.edge import Language
 
 
 class StatementQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """The same, and for machines."""
+    """In what form and language; ``lang``: of a page or a PDF, a BCP 47 tag; left out: the customer's own."""
 
     format: Literal["json", "csv", "html", "pdf"] = "json"
     lang: Language | None = None

@@ -46,6 +46,15 @@ async def alert(
     return True
 
 
+async def over(
+    conn: Connection, publisher: Publisher, clock: Clock, org_id: UUID, *, key: str, by: UUID | None, resolution: str
+) -> None:
+    """What it was raised for is settled, in the transaction that settles it: end it, if somebody has not."""
+    ended = await storage.resolve_by_key(conn, org_id, key, clock.now(), by, resolution)
+    if ended is not None and (now := await storage.find(conn, org_id, ended)) is not None:
+        await _promise(conn, publisher, clock, now)
+
+
 async def _promise(conn: Connection, publisher: Publisher, clock: Clock, told: Alert) -> None:
     body = wire.AlertMessage(new_id(clock), wire.Alert.from_domain(told))
     await publisher.promise(conn, told.org_id, staff_room(told.org_id), "alert", body, body.event_id)

@@ -42,6 +42,10 @@ RESOLVE_ALERT = """
 UPDATE alerts SET resolved_at = $3, resolved_by = $4, resolution = $5
  WHERE org_id = $1 AND id = $2 AND resolved_at IS NULL RETURNING id
 """
+RESOLVE_BY_KEY = """
+UPDATE alerts SET resolved_at = $3, resolved_by = $4, resolution = $5
+ WHERE org_id = $1 AND key = $2 AND resolved_at IS NULL RETURNING id
+"""
 _LISTS = {"open": LIST_OPEN_ALERTS, "resolved": LIST_RESOLVED_ALERTS, "all": LIST_ALERTS}
 
 
@@ -71,6 +75,14 @@ async def resolve(
 ) -> bool:
     """End it; False when it is ended already, or absent."""
     return await conn.fetchval(RESOLVE_ALERT, org_id, alert_id, now, by, resolution) is not None
+
+
+async def resolve_by_key(
+    conn: Connection, org_id: UUID, key: str, now: datetime, by: UUID | None, resolution: str
+) -> UUID | None:
+    """The same by what it is about; its id, None when there is none that is open."""
+    ended: UUID | None = await conn.fetchval(RESOLVE_BY_KEY, org_id, key, now, by, resolution)
+    return ended
 
 
 def _alert(row: Record) -> Alert:

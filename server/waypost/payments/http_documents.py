@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from waypost.kernel.principal import WATCHERS
-from waypost.laybys.http_documents import file_name
-from waypost.laybys.wire_statement import PaperQuery
 from waypost.payments.domain import PaymentNotFound
 from waypost.payments.receipt_papers import Receipts
-from waypost.platform.papers.edge import HTML, PDF, answer_paper
+from waypost.platform.papers.edge import HTML, PDF, PaperQuery, answer_paper, file_name
 from waypost.platform.papers.press import Press, PressBusy
 from waypost.platform.routes import Route
 from waypost.platform.web import PRINCIPAL, path_id, read_query

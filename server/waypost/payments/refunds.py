@@ -25,6 +25,7 @@ from waypost.payments.domain import (
     Payment,
     PaymentNotFound,
     Place,
+    ReceiptTaken,
     TooMuch,
     free_of,
     taken_back,
@@ -128,7 +129,7 @@ class Refunds:
         like = self._like(principal, held.group.root, way)
         given = await returning.give_back(self._ground, conn, held, parts, like, actor=principal, reopen=False)
         if given is None:  # a number of our own is there already: sixty random bits came twice
-            raise NothingToGive("The receipt number is taken; send it again.")
+            raise ReceiptTaken
         return given
 
     def _like(self, principal: Principal, root: Payment, way: Way) -> Payment:

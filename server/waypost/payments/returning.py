@@ -62,7 +62,8 @@ async def give_back(
         await telling.changed(ground, conn, row)
     if held.group.suspense_minor and held.group.suspense_minor == sum(part.suspense_minor for part in parts):
         by = actor.user_id if actor is not None else None
-        await storage.settle(conn, like.org_id, held.group.root.id, ground.clock.now(), by)
+        if await storage.settle(conn, like.org_id, held.group.root.id, ground.clock.now(), by):
+            await telling.settled(ground, conn, held.group.root, by, str(like.disposition))
     return Given(rows, layby)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from waypost.kernel.ids import new_id
 from waypost.laybys.domain import Layby
 from waypost.laybys.ports import Ground
 from waypost.notifications import alert_domain as kinds
 from waypost.notifications import outbox
-from waypost.notifications.alerts import alert
+from waypost.notifications.alerts import alert, over
 from waypost.notifications.domain import Promise
 from waypost.payments import notices, wire
 from waypost.payments.domain import Disposition, Payment
@@ -42,6 +44,12 @@ async def placed(ground: Ground, conn: Connection, payment: Payment, layby: Layb
     await notify(ground, conn, payment, told(layby, payment))
     if payment.credit_minor:
         await look_at(ground, conn, payment, kinds.PAYMENT_CREDIT)
+
+
+async def settled(ground: Ground, conn: Connection, payment: Payment, by: UUID | None, resolution: str) -> None:
+    """Money that nobody knew has its place: nobody need look at it any more."""
+    key = f"{kinds.PAYMENT_UNMATCHED}:{payment.id}"
+    await over(conn, ground.publisher, ground.clock, payment.org_id, key=key, by=by, resolution=resolution)
 
 
 async def look_at(ground: Ground, conn: Connection, payment: Payment, kind: str) -> None:

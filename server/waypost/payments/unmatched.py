@@ -86,6 +86,8 @@ class Unmatched:
                 row = await self._to_invoice(conn, draft, held.invoices[invoice_id])
             else:
                 raise invalid_field("laybyId", "say for which layby or which invoice the money was")
+            ground = Ground(self.clock, self.publisher)
+            await telling.settled(ground, conn, root, principal.user_id, "assigned")
             await audit.record(
                 conn, principal, self.clock, action="payment.assigned", subject_kind="payment", subject_id=root.id,
                 detail={

@@ -66,6 +66,10 @@ class Print:
         """Of an ISO 3166 code: "South Africa"; the code itself where the language has no name for it."""
         return str(self.locale.territories.get(code, code))
 
+    def decimal(self, value: Decimal) -> str:
+        """A plain number with no more places than it has, three at most."""
+        return str(format_decimal(value, format="#,##0.###", locale=self.locale))
+
     def percent(self, basis_points: int) -> str:
         """Of hundredths of a percent, no more places than needed: "1.5%"."""
         return str(format_decimal(Decimal(basis_points) / 100, format="0.##", locale=self.locale)) + (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Annotated, Literal
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from waypost.platform.papers.model import Paper
 from waypost.platform.papers.page import page_of
@@ -13,6 +17,14 @@ from waypost.platform.routes import Cache
 
 HTML, PDF = "text/html", "application/pdf"
 NOT_KEPT = {"Cache-Control": Cache.NO_STORE.value}
+Language = Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z")]
+
+
+class PaperQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """In what form and language. ``lang``: a BCP 47 tag; left out: that of whom it is for."""
+
+    format: Literal["html", "pdf"] = "html"
+    lang: Language | None = None
 
 
 async def answer_paper(press: Press, paper: Paper, wanted: str, name: str, made_at: datetime) -> web.Response:
@@ -23,3 +35,8 @@ async def answer_paper(press: Press, paper: Paper, wanted: str, name: str, made_
         return web.Response(text=page.html, content_type=HTML, charset="utf-8", headers={**headers, **page.headers})
     headers |= {"Content-Disposition": f'inline; filename="{name}.pdf"', "X-Content-Type-Options": "nosniff"}
     return web.Response(body=await press.pdf(paper, made_at), content_type=PDF, headers=headers)
+
+
+def file_name(what: str, number: str) -> str:
+    """What every file system takes."""
+    return "-".join(part for part in (what, re.sub(r"[^A-Za-z0-9]+", "-", number).strip("-")[:60]) if part)
