@@ -41,7 +41,13 @@ async def layby(
     **deal: Any,
 ) -> Whole:
     """Goods of 100.00, of which 40.00 is paid; the rest in two fortnightly instalments, or as ``deal`` says."""
-    deal = {"rhythm": Rhythm.FORTNIGHTLY, "instalments": 2, "currency": "USD", "trade": "clothing"} | deal
+    usual: dict[str, Any] = {
+        "rhythm": Rhythm.FORTNIGHTLY,
+        "instalments": 2,
+        "currency": "USD",
+        "trade": "clothing",
+    }
+    deal = usual | deal
     wanted = NewLayby(
         customer_id or await customer(org), Deal(items=items, **deal), told_before=told_before, reference=reference
     )

@@ -11,6 +11,7 @@ from tests.tills import CURRENCY, Shop
 from waypost.payments.providers.accounts import DarajaConfig, ProviderAccount
 from waypost.payments.storage_statements import Statement, StatementLine
 from waypost.wiring import Services
+from waypost_workers.functions.statements import read_statement
 
 COLUMNS = (
     "Receipt No.,Completion Time,Details,Transaction Status,Paid In,Withdrawn,Balance,Linked Transaction ID,A/C No."
@@ -52,7 +53,7 @@ async def add(shop: Shop, account: ProviderAccount, lines: Sequence[str]) -> Sta
 
 async def work(services: Services, org_id: UUID, statement_id: UUID) -> None:
     """A worker's turn."""
-    await services.money.statement_reader.run(org_id, statement_id)
+    await read_statement({"statement_reader": services.money.statement_reader}, str(org_id), str(statement_id))
 
 
 async def import_(shop: Shop, account: ProviderAccount, lines: Sequence[str]) -> tuple[Statement, list[StatementLine]]:

@@ -44,6 +44,7 @@ HEADERS = {
     "/api/v1/invitations": KEPT,
     "/api/v1/invoices": KEPT,
     "/api/v1/invoices/{invoice_id}": KEPT,
+    "/api/v1/invoices/{invoice_id}/paper": LIVE,
     "/api/v1/jobs": LIVE,
     "/api/v1/jobs/{job_id}": LIVE,
     "/api/v1/jobs/{job_id}/file": LIVE,

@@ -120,14 +120,14 @@ BAD = [
     ({"termsDays": 1.5}, 422, "termsDays"),
     ({"note": "a\x00b"}, 422, "note"),
     ({"status": "paid"}, 422, "status"),
-    ({"lines": [LINE | {"unitPriceMinor": 9.99}]}, 422, "lines[].unitPriceMinor"),
-    ({"lines": [LINE | {"unitPriceMinor": "999"}]}, 422, "lines[].unitPriceMinor"),
-    ({"lines": [LINE | {"unitPriceMinor": 10**14}]}, 422, "lines[].unitPriceMinor"),
-    ({"lines": [LINE | {"quantity": 2.5}]}, 422, "lines[].quantity"),
-    ({"lines": [LINE | {"quantity": "2.5555"}]}, 422, "lines[].quantity"),
+    ({"lines": [LINE | {"unitPriceMinor": 9.99}]}, 422, "lines[0].unitPriceMinor"),
+    ({"lines": [LINE | {"unitPriceMinor": "999"}]}, 422, "lines[0].unitPriceMinor"),
+    ({"lines": [LINE | {"unitPriceMinor": 10**14}]}, 422, "lines[0].unitPriceMinor"),
+    ({"lines": [LINE | {"quantity": 2.5}]}, 422, "lines[0].quantity"),
+    ({"lines": [LINE | {"quantity": "2.5555"}]}, 422, "lines[0].quantity"),
     ({"lines": [LINE, LINE | {"quantity": "0"}]}, 422, "lines[1].quantity"),
-    ({"lines": [LINE | {"taxBp": 10_001}]}, 422, "lines[].taxBp"),
-    ({"lines": [LINE | {"description": " "}]}, 422, "lines[].description"),
+    ({"lines": [LINE | {"taxBp": 10_001}]}, 422, "lines[0].taxBp"),
+    ({"lines": [LINE | {"description": " "}]}, 422, "lines[0].description"),
     ({"lines": [LINE | {"tripId": NOBODY}]}, 404, "trip-not-found"),
     ({"lines": [LINE | {"unitPriceMinor": -1}]}, 422, "lines"),
     ({"lines": [LINE] * 201}, 422, "lines"),
@@ -135,11 +135,11 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("of", "status", "what"), BAD, ids=range(len(BAD)))
-async def test_a_bad_draft_is_not_made(trade: Business, carrier: Api, of: dict[str, Any], status: int, what: str):
-    answer = await carrier("POST", INVOICES, draft(trade, **of))
-    named = [answer.json["code"], *(each["field"].replace("[...]", "[]") for each in answer.json.get("errors", ()))]
-    assert (answer.status, what in named) == (status, True), answer
+async def test_a_bad_draft_is_not_made_and_what_is_wrong_is_named(trade: Business, carrier: Api):
+    for of, status, what in BAD:
+        answer = await carrier("POST", INVOICES, draft(trade, **of))
+        named = [answer.json["code"], *(each["field"] for each in answer.json.get("errors", ()))]
+        assert (answer.status, what in named) == (status, True), f"{of}: {answer}"
     assert (await carrier("GET", INVOICES)).json["data"] == []
 
 
@@ -209,15 +209,15 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize(("query", "names"), LISTS, ids=[query for query, _ in LISTS])
 async def test_a_list_is_filtered_and_paged_without_gaps_newest_first(
-    trade: Business, carrier: Api, shelf: dict[str, Invoice], query: str, names: set[str]
+    trade: Business, carrier: Api, shelf: dict[str, Invoice]
 ):
     known = {str(each.id): name for name, each in shelf.items()}
-    found = await everything(carrier, query.format(shop=trade.shop.org_id, nobody=NOBODY))
-    ids = [each["id"] for each in found]
-    assert ids == sorted(set(ids), reverse=True)
-    assert {known.get(each, "?") for each in ids} == names
+    for query, names in LISTS:
+        found = await everything(carrier, query.format(shop=trade.shop.org_id, nobody=NOBODY))
+        ids = [each["id"] for each in found]
+        assert ids == sorted(set(ids), reverse=True), query
+        assert {known.get(each, "?") for each in ids} == names, query
 
 
 OVERDUE = [
@@ -232,15 +232,15 @@ OVERDUE = [
 ]
 
 
-@pytest.mark.parametrize(("who", "query", "names"), OVERDUE, ids=[f"{who}: {query}" for who, query, _ in OVERDUE])
 async def test_those_overdue_are_listed_the_longest_overdue_first(
-    trade: Business, api: Api, shelf: dict[str, Invoice], who: str, query: str, names: list[str]
+    trade: Business, carrier: Api, shop: Api, shelf: dict[str, Invoice]
 ):
     known = {str(each.id): name for name, each in shelf.items()}
-    call = api.as_(await getattr(trade, who).token())
-    found = await everything(call, query.format(shop=trade.shop.org_id, carrier=trade.carrier.org_id))
-    assert [known[each["id"]] for each in found] == names
-    assert all(each["overdue"] for each in found)
+    callers = {"carrier": carrier, "shop": shop}
+    for who, query, names in OVERDUE:
+        found = await everything(callers[who], query.format(shop=trade.shop.org_id, carrier=trade.carrier.org_id))
+        assert [known[each["id"]] for each in found] == names, f"{who}: {query}"
+        assert all(each["overdue"] for each in found)
 
 
 async def test_the_other_side_lists_what_it_got_and_no_draft(trade: Business, shop: Api, shelf: dict[str, Invoice]):
@@ -258,11 +258,9 @@ async def test_the_other_side_lists_what_it_got_and_no_draft(trade: Business, sh
     assert [set(each) for each in few] == [{"number", "openMinor"}]
 
 
-@pytest.mark.parametrize(
-    "query", ["status=lost", "overdue=maybe", "direction=up", "cursor=x", "counterpartyOrgId=1", "fields=lines"]
-)
-async def test_a_strange_question_is_refused(carrier: Api, query: str):
-    assert (await carrier("GET", f"{INVOICES}?{query}")).status == 400
+async def test_a_strange_question_is_refused(carrier: Api):
+    for query in ("status=lost", "overdue=maybe", "direction=up", "cursor=x", "counterpartyOrgId=1", "fields=lines"):
+        assert (await carrier("GET", f"{INVOICES}?{query}")).status == 400, query
 
 
 async def test_a_cursor_of_another_order_is_refused(carrier: Api, shelf: dict[str, Invoice]):

@@ -202,10 +202,16 @@ async def test_the_list_pages_filters_and_refuses_what_is_no_filter(api: Api, sh
     assert (one["payerHint"], "payerMark" in one) == ("…149", False)
     from_, to = one["paidAt"], "2100-01-01T00:00:00Z"
     assert len((await call("GET", f"{PAYMENTS}?from={from_}&to={to}&provider=daraja")).json["data"]) >= 4
-    for bad in ("disposition=lost", "from=yesterday", "unsettled=perhaps", "laybyId=1", "receipt=", "who=me"):
+    for bad in (
+        "disposition=lost",
+        "from=yesterday",
+        "from=1900-01-01T00:00:00Z",
+        "unsettled=perhaps",
+        "laybyId=1",
+        "receipt=",
+        "who=me",
+    ):
         assert (await call("GET", f"{PAYMENTS}?{bad}")).json["code"] == "bad-query", bad
-    late = await call("GET", f"{PAYMENTS}?from=1900-01-01T00:00:00Z")
-    assert (late.status, late.json["errors"][0]["field"]) == (422, "from")
     assert (await call("GET", f"{PAYMENTS}/none")).json["code"] == "payment-not-found"
 
 

@@ -78,7 +78,7 @@ async def test_a_page_of_laybys_reads_about_a_page_with_every_filter_and_however
     services: Services, org: Org, filled: None
 ):
     async with services.database.transaction(org.org_id) as conn:
-        deep = await conn.fetchrow(
+        deep: Any = await conn.fetchrow(
             "SELECT id, next_due_date, customer_id FROM laybys WHERE org_id = $1 ORDER BY id LIMIT 1 OFFSET $2",
             org.org_id,
             OWN // 2,

@@ -43,12 +43,12 @@ async def collect(org: Org, layby_id: UUID) -> object:
     return await org.services.money.goods.collect(org.owner, layby_id)
 
 
-async def pay_all(org: Org, layby_id: UUID) -> object:
-    return await pay(org, layby_id, 60_00)
+async def pay_all(org: Org, layby_id: UUID) -> None:
+    await pay(org, layby_id, 60_00)
 
 
-async def pay_most(org: Org, layby_id: UUID) -> object:
-    return await pay(org, layby_id, 40_00)
+async def pay_most(org: Org, layby_id: UUID) -> None:
+    await pay(org, layby_id, 40_00)
 
 
 async def charge_fees(org: Org, layby_id: UUID) -> object:

@@ -23,7 +23,9 @@ from waypost.payments.providers.accounts import ProviderAccount
 from waypost.payments.statement_lines import SIMPLE
 from waypost.payments.storage_statements import Outcome, State
 from waypost.platform.database import SYSTEM
-from waypost.wiring import Services
+from waypost.wiring import Services, needed
+from waypost_workers.pokes import StatementPokes
+from waypost_workers.queues import QueueName, close_queues, open_queues
 
 PATH = "/api/v1/payments/statements"
 
@@ -196,6 +198,20 @@ async def test_a_short_turn_gives_the_statement_back_and_the_relay_gives_it_out_
     assert (poke.id, poke.attempt) == (statement.id, 1)
     await statements.work(services, shop.org.org_id, statement.id)
     assert (await statements.read(shop, statement.id))[0].counts == {"unmatched": 150}
+
+
+async def test_the_relay_tells_the_workers_of_each_statement_once(shop: Shop, account: ProviderAccount, noon: datetime):
+    statement = await statements.add(shop, account, [line("R1", noon, paid_in="1.00", account="x")])
+    services = shop.services
+    queues = open_queues(needed(services.settings).redis_url)
+    pokes = StatementPokes(services.database, services.money.statements)
+    try:
+        for _ in range(2):
+            await pokes.give_out(queues)
+        waiting = await queues.zrange(QueueName.JOBS.key, 0, -1)
+    finally:
+        await close_queues(queues)
+    assert waiting == [f"s:{statement.id}:0".encode()]
 
 
 async def test_a_file_that_cannot_be_worked_on_fails_after_a_few_tries_and_may_be_sent_again(

@@ -232,3 +232,16 @@ def test_a_shop_without_telephone_and_address_signs_with_its_name():
 
 def test_filters_are_the_five_that_templates_know():
     assert sorted(FILTERS) == ["day", "money", "percent", "plural", "rows"]
+
+
+def test_an_address_of_several_lines_is_said_in_one_and_goods_are_fetched_where_they_are():
+    contact = Contact("Chipo", "Jacaranda", shop_address="12 Moi Avenue\n\n Nairobi ", collection_place="Depot 4")
+    assert facts_of(contact) == {
+        "name": "Chipo",
+        "business": "Jacaranda",
+        "shopPhone": "",
+        "shopAddress": "12 Moi Avenue, Nairobi",
+        "collectAt": "Depot 4",
+    }
+    assert set(facts_of(None).values()) == {""}
+    assert facts_of(None).keys() == facts_of(contact).keys()

@@ -81,6 +81,11 @@ class Callback:
         return self.disposition in OPEN_QUESTIONS and self.settled_at is None
 
 
+def alert_key(callback_id: UUID) -> str:
+    """What the alert of its question is known by."""
+    return f"callback:{callback_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which callbacks a list wants; ``to_settle``: those that leave a question open."""

@@ -12,7 +12,7 @@ from waypost.kernel.clock import Clock
 from waypost.laybys import desk
 from waypost.notifications import outbox
 from waypost.notifications.alert_domain import CALLBACK_QUARANTINED, PAYMENT_REVIEW
-from waypost.notifications.alerts import alert
+from waypost.notifications.alerts import alert, over
 from waypost.payments import callback_domain, notices, storage_callbacks, storage_prompts
 from waypost.payments import storage as storage_payments
 from waypost.payments.booking import Bookings
@@ -29,6 +29,7 @@ from waypost.payments.callback_domain import (
     Hold,
     Park,
     Undo,
+    alert_key,
 )
 from waypost.payments.domain import Disposition
 from waypost.payments.ports import Checkpoint, Reader, pass_by
@@ -167,7 +168,7 @@ class CallbackWork:
         if prompt is not None and prompt.state is not PromptState.PAID:
             await storage_prompts.paid(conn, prompt, booked.payment.id, now, case.row.checkout_request_id)
             if prompt.state is PromptState.REVIEW:
-                await storage_callbacks.answered(conn, prompt, now, booked.payment.id)
+                await self._answer(conn, prompt, booked.payment.id)
         how = Close(booked.disposition, "", report.receipt, report.amount_minor, report.account_ref)
         return await self._close(conn, case.row, how, booked.payment.id)
 
@@ -201,10 +202,18 @@ class CallbackWork:
         state, code = PromptState.FAILED, decision.code
         await storage_prompts.ended(conn, prompt, state, now, code=code, text=decision.text, request_id=request_id)
         if prompt.state is PromptState.REVIEW:
-            await storage_callbacks.answered(conn, prompt, now, None)
+            await self._answer(conn, prompt, None)
         layby = (await desk.whole(conn, prompt.org_id, prompt.layby_id)).layby
         promise = notices.failed(layby, prompt.id, prompt.amount_minor, reason_of(code))
         await outbox.add_all(conn, prompt.org_id, [promise], self.clock)
+
+    async def _answer(self, conn: Connection, prompt: Prompt, payment_id: UUID | None) -> None:
+        """What a person was to find out of a prompt, its provider has said."""
+        for callback_id in await storage_callbacks.answered(conn, prompt, self.clock.now(), payment_id):
+            await over(
+                conn, self.publisher, self.clock, prompt.org_id, key=alert_key(callback_id), by=None,
+                resolution="the provider has said what became of the prompt",
+            )  # fmt: skip
 
     async def _park(self, conn: Connection, case: Case, decision: Park) -> None:
         wait = min(FIRST_LOOK * 2 ** min(case.row.tries, 5), LONGEST_LOOK)
@@ -226,7 +235,7 @@ class CallbackWork:
         amount = str(how.amount_minor) if how.amount_minor is not None else ""
         facts = {"why": how.detail, "road": row.road, "receipt": how.receipt or "", "amountMinor": amount}
         await alert(
-            conn, self.publisher, self.clock, row.org_id, kind=kind, key=f"callback:{row.id}", subject_kind="callback",
+            conn, self.publisher, self.clock, row.org_id, kind=kind, key=alert_key(row.id), subject_kind="callback",
             subject_id=row.id, facts=facts,
         )  # fmt: skip
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from waypost.identity import audit
 from waypost.identity.domain import token_hash
 from waypost.kernel.clock import Clock
@@ -150,8 +152,6 @@ class ProviderRegister:
         return replace(before, **values)
 
     def _new_config(self, before: Config, fields: Mapping[str, Any]) -> Config:
-        import msgspec
-
         if isinstance(before, DarajaConfig):
             return msgspec.structs.replace(before, **fields)
         rest = dict(fields)

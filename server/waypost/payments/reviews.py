@@ -11,6 +11,7 @@ from waypost.kernel.errors import invalid_field
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import MONEY, Principal
 from waypost.laybys import desk
+from waypost.notifications.alerts import over
 from waypost.payments import storage_callbacks as storage
 from waypost.payments import storage_prompts
 from waypost.payments.booking import Bookings
@@ -21,6 +22,7 @@ from waypost.payments.callback_domain import (
     CallbackNotFound,
     Filter,
     NothingToSettle,
+    alert_key,
 )
 from waypost.payments.domain import AlreadySettled, Booked, Disposition, Method, PaymentNotFound, Report
 from waypost.payments.prompt_domain import Prompt, PromptState
@@ -67,21 +69,38 @@ class Reviews:
         """End its question: book what it is about, or nothing. ``AlreadySettled`` when somebody was first."""
         principal.require(MONEY)
         async with self.database.transaction(principal.org_id) as conn:
-            row = await self._found(conn, principal, callback_id, lock=True)
-            if row.disposition not in OPEN_QUESTIONS:
-                raise NothingToSettle
-            if row.settled_at is not None:
-                raise AlreadySettled
-            booked = None if said.dismiss else await self._book(conn, row, said)
-            await self._end_prompt(conn, row, booked)
+            row, prompt = await self._locked(conn, principal, callback_id)
+            booked = None if said.dismiss else await self._book(conn, row, prompt, said)
+            await self._end_prompt(conn, prompt, booked)
             payment_id = booked.payment.id if booked else None
             await storage.settle(conn, row, self.clock.now(), principal.user_id, payment_id)
+            await over(
+                conn, self.bookings.publisher, self.clock, row.org_id, key=alert_key(row.id), by=principal.user_id,
+                resolution=said.reason,
+            )  # fmt: skip
             became = str(booked.disposition) if booked else "dismissed"
             await audit.record(
                 conn, principal, self.clock, action="callback.settled", subject_kind="callback", subject_id=row.id,
                 why=said.reason, detail={"became": became, "paymentId": str(payment_id) if payment_id else None},
             )  # fmt: skip
             return await self._found(conn, principal, callback_id)
+
+    async def _locked(
+        self, conn: Connection, principal: Principal, callback_id: UUID
+    ) -> tuple[Callback, Prompt | None]:
+        """An open question and its prompt. The prompt first, as by whoever answers the question meanwhile; and no
+        callback that is still worked on, whose prompt comes second.
+        """
+        row = await self._found(conn, principal, callback_id)
+        if row.disposition not in OPEN_QUESTIONS:
+            raise NothingToSettle
+        prompt = None
+        if row.prompt_id is not None:
+            prompt = await storage_prompts.find(conn, row.org_id, row.prompt_id, lock=True)
+        row = await self._found(conn, principal, callback_id, lock=True)
+        if row.settled_at is not None:
+            raise AlreadySettled
+        return row, prompt
 
     async def _found(
         self, conn: Connection, principal: Principal, callback_id: UUID, *, lock: bool = False
@@ -91,7 +110,7 @@ class Reviews:
             raise CallbackNotFound
         return row
 
-    async def _book(self, conn: Connection, row: Callback, said: Settlement) -> Booked:
+    async def _book(self, conn: Connection, row: Callback, prompt: Prompt | None, said: Settlement) -> Booked:
         account = await self.register.of(conn, row.org_id, row.provider_id)
         if account is None:
             raise ProviderNotFound
@@ -105,7 +124,6 @@ class Reviews:
             raise invalid_field("amountMinor", "the callback has none; give the one that the provider shows")
         if said.layby_id is not None:
             await desk.whole(conn, row.org_id, said.layby_id)
-        prompt = await self._prompt(conn, row)
         report = Report(
             provider=account.key,
             receipt=receipt,
@@ -142,14 +160,7 @@ class Reviews:
             raise invalid_field("amountMinor", "more than is left of the payment")
         return booked
 
-    async def _prompt(self, conn: Connection, row: Callback) -> Prompt | None:
-        """Locked."""
-        if row.prompt_id is None:
-            return None
-        return await storage_prompts.find(conn, row.org_id, row.prompt_id, lock=True)
-
-    async def _end_prompt(self, conn: Connection, row: Callback, booked: Booked | None) -> None:
-        prompt = await self._prompt(conn, row)
+    async def _end_prompt(self, conn: Connection, prompt: Prompt | None, booked: Booked | None) -> None:
         if prompt is None or prompt.state is not PromptState.REVIEW:
             return
         now = self.clock.now()

@@ -64,6 +64,7 @@ SETTLE = "UPDATE callbacks SET settled_at = $3, settled_by = $4, payment_id = $5
 ANSWERED = """
 UPDATE callbacks SET settled_at = $3, payment_id = $4
  WHERE org_id = $1 AND prompt_id = $2 AND disposition = 'review' AND settled_at IS NULL
+RETURNING id
 """
 LIST = f"""
 SELECT {_COLUMNS} FROM callbacks WHERE org_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
@@ -147,9 +148,9 @@ async def settle(conn: Connection, row: Callback, now: datetime, by: UUID | None
     await conn.execute(SETTLE, row.org_id, row.id, now, by, payment_id)
 
 
-async def answered(conn: Connection, prompt: Prompt, now: datetime, payment_id: UUID | None) -> None:
-    """The prompt is paid after all, or is not: no question about it stays open."""
-    await conn.execute(ANSWERED, prompt.org_id, prompt.id, now, payment_id)
+async def answered(conn: Connection, prompt: Prompt, now: datetime, payment_id: UUID | None) -> list[UUID]:
+    """The prompt is paid after all, or is not: no question about it stays open; those that were."""
+    return [row["id"] for row in await conn.fetch(ANSWERED, prompt.org_id, prompt.id, now, payment_id)]
 
 
 async def list_callbacks(

@@ -12,7 +12,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from waypost.kernel.errors import invalid_field
 from waypost.kernel.money import LARGEST_MINOR
 from waypost.laybys import wire as laybys_wire
 from waypost.payments import domain
@@ -24,6 +23,7 @@ from waypost.payments.till import Taken
 from waypost.payments.ways import Way
 from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none, utc
 from waypost.platform.queries import PageQuery
+from waypost.platform.web import BadQuery
 
 Amount = Annotated[int, Meta(ge=1, le=LARGEST_MINOR)]
 Receipt = Annotated[str, Meta(min_length=1, max_length=60, pattern=SOME_TEXT)]
@@ -60,7 +60,7 @@ class PaymentsQuery(PageQuery):
     to: Moment | None = None
 
     def to_domain(self) -> Filter:
-        """``Invalid`` for a moment beyond all plans."""
+        """``BadQuery`` for a moment beyond all plans."""
         return Filter(
             layby_id=self.layby_id,
             customer_id=self.customer_id,
@@ -79,7 +79,7 @@ def _moment(name: str, at: datetime | None) -> datetime | None:
     try:
         return utc(at) if at is not None else None
     except ValueError as error:
-        raise invalid_field(name, str(error)) from error
+        raise BadQuery(f"{name}: {error}") from error
 
 
 class NewPayment(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
