@@ -126,7 +126,7 @@ class Shop:
 
     async def book(self, report: Report) -> Booked:
         """As a callback's worker does."""
-        async with self.services.database.transaction(SYSTEM) as conn:
+        async with self.services.database.transaction(self.org.org_id) as conn:
             return await self.services.money.bookings.book(conn, self.org.org_id, report)
 
     async def pay(self, layby: Layby | str | None, amount: int, receipt: str | None = None, **fields: Any) -> Payment:
@@ -135,7 +135,7 @@ class Shop:
 
     async def reverse(self, original: Payment | str, receipt: str, amount: int | None = None) -> Booked | None:
         """A provider takes a payment back."""
-        async with self.services.database.transaction(SYSTEM) as conn:
+        async with self.services.database.transaction(self.org.org_id) as conn:
             return await self.services.money.bookings.reverse(
                 conn,
                 self.org.org_id,

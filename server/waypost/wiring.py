@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
+from waypost.analytics.reports import REPORTS
 from waypost.directory.contacts import ContactBook
 from waypost.directory.device_apps import AppSettings, DeviceApps
 from waypost.directory.devices import Devices
@@ -86,8 +87,8 @@ from waypost.wiring_money import Ground, Money, money_over
 # A fleet's tick is shared by who publishes and by the nodes of who watches, so that both together take no longer.
 OF_PUBLISHER = 0.2
 
-# What may be exported; a feature brings its kind.
-JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport()}
+# What may be exported and reported; a feature brings its kinds.
+JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport(), **REPORTS}
 
 # Asked as a notice is about to be sent: why it must not go out any more. Money that has moved is told in any case.
 GUARDS: Mapping[str, Guard] = {

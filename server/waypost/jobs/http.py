@@ -18,13 +18,15 @@ PATH = "/api/v1/jobs"
 
 @dataclass(frozen=True, slots=True)
 class JobRoutes:
-    """Exports, and the jobs that make them."""
+    """Exports and reports, and the jobs that make them."""
 
     jobs: Jobs
 
     def routes(self) -> list[Route]:
         return [
             Route("POST", "/api/v1/exports", self.export, status=202, answer=wire.Job, body=wire.NewExport,
+                  roles=EXPORTERS, errors=(TooManyJobs,), idempotent=True, costly=True),
+            Route("POST", "/api/v1/reports", self.report, status=202, answer=wire.Job, body=wire.NewReport,
                   roles=EXPORTERS, errors=(TooManyJobs,), idempotent=True, costly=True),
             Route("GET", PATH, self.list_jobs, answer=wire.Job, listing=True, query=wire.JobsQuery, roles=EXPORTERS),
             Route("GET", PATH + "/{job_id}", self.get, answer=wire.Job, roles=EXPORTERS, errors=(JobNotFound,)),
@@ -38,6 +40,12 @@ class JobRoutes:
         """Ask for an export: a job that a worker does. Its file is for you, and for owners, until it expires."""
         body = await read_body(request, wire.NewExport)
         job = await self.jobs.export(request[PRINCIPAL], body.to_domain(), body.reason)
+        return reply(wire.Job.from_domain(job), status=202)
+
+    async def report(self, request: web.Request) -> web.Response:
+        """Ask for a report: a job, and its file, as with an export."""
+        body = await read_body(request, wire.NewReport)
+        job = await self.jobs.report(request[PRINCIPAL], body.to_domain(), body.reason)
         return reply(wire.Job.from_domain(job), status=202)
 
     async def list_jobs(self, request: web.Request) -> web.Response:

@@ -20,7 +20,7 @@ from waypost.platform.database import Connection, Database
 from waypost.platform.telemetry import request_id
 from waypost.realtime.service import Publisher
 
-EXPORT = "export."  # what the kinds of exports begin with
+EXPORT, REPORT = "export.", "report."  # what the kinds of exports, and of reports, begin with
 TRY_AGAIN_S = 30
 
 
@@ -36,21 +36,29 @@ class Jobs:
 
     async def export(self, principal: Principal, asked: Asked, reason: str | None = None) -> Job:
         """Ask for an export; a worker makes it. ``TooManyJobs`` beyond the organisation's share."""
+        return await self._ask(principal, EXPORT, asked, reason)
+
+    async def report(self, principal: Principal, asked: Asked, reason: str | None = None) -> Job:
+        """The same for a report."""
+        return await self._ask(principal, REPORT, asked, reason)
+
+    async def _ask(self, principal: Principal, prefix: str, asked: Asked, reason: str | None) -> Job:
         principal.require(EXPORTERS)
-        kind = self.kinds.get(EXPORT + asked.what)
+        name = prefix + asked.what
+        kind = self.kinds.get(name)
         if kind is None:
-            known = sorted(name.removeprefix(EXPORT) for name in self.kinds if name.startswith(EXPORT))
-            raise invalid_field("kind", f"there is no such export; there are: {', '.join(known)}")
+            known = sorted(each.removeprefix(prefix) for each in self.kinds if each.startswith(prefix))
+            raise invalid_field("kind", f"there is no such {prefix[:-1]}; there are: {', '.join(known)}")
         async with self.database.transaction(principal.org_id) as conn:
             if await storage.count_open(conn, principal.org_id) >= self.rules.at_once:
                 raise TooManyJobs(retry_after_s=TRY_AGAIN_S, limit=self.rules.at_once)
-            job = await self._new(conn, principal, kind, asked, reason)
+            job = await self._new(conn, principal, name, kind, asked, reason)
             await storage.add(conn, job)
             await self._record(conn, principal, job, "job.asked")
         return job
 
     async def _new(
-        self, conn: Connection, principal: Principal, kind: JobKind, asked: Asked, reason: str | None
+        self, conn: Connection, principal: Principal, name: str, kind: JobKind, asked: Asked, reason: str | None
     ) -> Job:
         if principal.user_id is None:  # people only: the file is theirs
             raise Denied
@@ -59,7 +67,7 @@ class Jobs:
         return Job(
             org_id=principal.org_id,
             id=new_id(self.clock),
-            kind=EXPORT + asked.what,
+            kind=name,
             state=State.QUEUED,
             user_id=principal.user_id,
             created_at=now,

@@ -31,10 +31,29 @@ class NewExport(msgspec.Struct, rename={"since": "from", "until": "to"}, forbid_
 
     def to_domain(self) -> domain.Asked:
         """``Invalid`` for a moment beyond all plans, or a span that ends before it begins."""
-        since, until = _checked("from", self.since), _checked("to", self.until)
-        if since is not None and until is not None and until <= since:
-            raise invalid_field("to", "the span ends before it begins")
-        return domain.Asked(self.kind, self.format, since, until, self.status, self.bom)
+        return domain.Asked(self.kind, self.format, *_span(self.since, self.until), self.status, self.bom)
+
+
+class NewReport(msgspec.Struct, rename={"since": "from", "until": "to"}, forbid_unknown_fields=True):
+    """Which report: `outstanding`, `overdue`, `expected-income` or `payments-by-day`; the last two of a span."""
+
+    kind: Word
+    format: Literal["csv"] = "csv"
+    since: Moment | None = None
+    until: Moment | None = None
+    bom: bool = False
+    reason: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | None = None
+
+    def to_domain(self) -> domain.Asked:
+        """``Invalid`` for a moment beyond all plans, or a span that ends before it begins."""
+        return domain.Asked(self.kind, self.format, *_span(self.since, self.until), None, self.bom)
+
+
+def _span(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    since, until = _checked("from", since), _checked("to", until)
+    if since is not None and until is not None and until <= since:
+        raise invalid_field("to", "the span ends before it begins")
+    return since, until
 
 
 def _checked(field: str, at: datetime | None) -> datetime | None:

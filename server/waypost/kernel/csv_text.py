@@ -8,12 +8,13 @@ from collections.abc import Iterable
 BOM = "\ufeff"  # tells a spreadsheet that the file is UTF-8
 # What a spreadsheet takes for the beginning of a formula; the wide forms too, which some fold to the plain ones.
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"-\d+(?:\.\d+)?\Z")  # a number runs nothing
 _TO_QUOTE = re.compile(r'[",\r\n]')
 
 
 def harmless(text: str) -> str:
     """The text with a ' before it if a spreadsheet would run it as a formula (OWASP, "CSV Injection")."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.match(text) else text
 
 
 def line(cells: Iterable[str | None]) -> str:

@@ -37,7 +37,7 @@ class SharesDiffer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bookings:
-    """Every method works inside the caller's transaction, in the scope of the organisation or of the system.
+    """Every method works inside the caller's transaction, in the organisation's own scope.
 
     ``mark``: a keyed hash of a payer's phone, by which two payments of one phone are known without keeping it.
 
