@@ -92,7 +92,7 @@ async def payments(
         }
         fast = await _fast(stand, provider, seconds)
         await _all_booked(stand, provider)
-    figures = {
+    figures: dict[str, Any] = {
         "laybys": count,
         "steady": {"callbacks_per_s": callbacks_per_s, **percentiles(steady), **cores},
         "fast": {"callbacks_per_s": round(len(fast) / seconds, 1), **percentiles(fast)},

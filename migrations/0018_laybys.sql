@@ -47,6 +47,7 @@ CREATE TABLE laybys (
     completions            smallint NOT NULL DEFAULT 0,
     completed_at           timestamptz,
     collect_by             date,
+    sent_out_at            timestamptz,
     released_at            timestamptz,
     defaulted_at           timestamptz,
     reinstate_until        date,

@@ -23,7 +23,8 @@ CREATE TABLE payment_providers (
 );
 COMMENT ON COLUMN payment_providers.config IS 'sealed';
 
--- What a provider sent, as it came, before anything is made of it. disposition null: still to be worked on.
+-- What a provider sent, as it came, before anything is made of it. disposition null: still to be worked on. body: empty
+-- once it has been done or settled for long.
 CREATE TABLE callbacks (
     org_id       uuid NOT NULL REFERENCES organisations,
     id           uuid NOT NULL,
@@ -54,6 +55,7 @@ CREATE TABLE callbacks (
 CREATE INDEX callbacks_open ON callbacks (due_at) WHERE disposition IS NULL;
 CREATE UNIQUE INDEX callbacks_event ON callbacks (org_id, provider_id, event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX callbacks_receipt ON callbacks (org_id, receipt) WHERE receipt IS NOT NULL;
+CREATE INDEX callbacks_bodies ON callbacks (done_at) WHERE disposition IS NOT NULL AND body <> '';
 CREATE INDEX callbacks_disposition ON callbacks (org_id, disposition, id);
 CREATE INDEX callbacks_to_settle ON callbacks (org_id, id)
     WHERE disposition IN ('review', 'quarantined') AND settled_at IS NULL;
@@ -159,6 +161,8 @@ CREATE UNIQUE INDEX prompts_one_open ON prompts (org_id, layby_id)
     WHERE state IN ('queued', 'asking', 'asked', 'in_doubt');
 CREATE INDEX prompts_checkout ON prompts (org_id, checkout_request_id) WHERE checkout_request_id IS NOT NULL;
 CREATE INDEX prompts_due ON prompts (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX prompts_state ON prompts (org_id, state, id);
+CREATE INDEX prompts_phones ON prompts (updated_at) WHERE state IN ('paid', 'failed') AND phone NOT LIKE '…%';
 CREATE INDEX prompts_layby ON prompts (org_id, layby_id, id);
 
 -- A provider's CSV, whole, and how far it has been read; each of its lines has one outcome. next_line counts the lines
@@ -190,6 +194,8 @@ CREATE TABLE payment_statements (
     FOREIGN KEY (org_id, provider_id) REFERENCES payment_providers (org_id, id)
 );
 CREATE INDEX payment_statements_open ON payment_statements (poked_at) WHERE state IN ('queued', 'running');
+CREATE INDEX payment_statements_bodies ON payment_statements (finished_at)
+    WHERE state IN ('done', 'failed') AND body <> '';
 CREATE TABLE statement_lines (
     org_id       uuid NOT NULL,
     statement_id uuid NOT NULL,

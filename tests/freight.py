@@ -113,4 +113,8 @@ class Business:
 
 
 async def business(services: Services, carrier: Org) -> Business:
-    return Business(services, carrier, await organisation(services, "Bulawayo Bazaar"))
+    """With a trip each way: they may bill each other."""
+    shop = await organisation(services, "Bulawayo Bazaar")
+    await services.trips.create(carrier.owner, NewTrip(destination_org_id=shop.org_id))
+    await services.trips.create(shop.owner, NewTrip(destination_org_id=carrier.org_id))
+    return Business(services, carrier, shop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,10 @@ from tests.tills import Shop
 from waypost.invoices.domain import Line
 from waypost.invoices.service import NewInvoice
 from waypost.payments.prompts import Asked
+from waypost.trips.service import NewTrip
 
 FIRST = {
-    "account_id": "SELECT id FROM accounts ORDER BY code LIMIT 1",
+    "account_id": "SELECT account_id FROM postings ORDER BY account_id LIMIT 1",
     "payment_id": "SELECT id FROM payments ORDER BY id LIMIT 1",
     "callback_id": "SELECT id FROM callbacks ORDER BY id LIMIT 1",
     "alert_id": "SELECT id FROM alerts ORDER BY id LIMIT 1",
@@ -28,9 +30,11 @@ async def money_things(org: Org) -> dict[str, Any]:
     token = (await money.providers.replace_token(org.owner, account.id))[1]
     door = await money.callbacks.door(token, "127.0.0.1")
     await money.callbacks.take(door.account, "confirmation", b"not to be understood", "127.0.0.1")
+    await asyncio.gather(*money.callbacks.tasks)  # its alert is one of the things
     statement = await add(shop, account, [line("R1", datetime.now(UTC), paid_in="5.00")])
     prompt = await money.prompts.create(org.owner, Asked(layby.id, "+254708374149"))
     buyer = await organisation(org.services, "Kwekwe Kitchens")
+    await org.services.trips.create(org.owner, NewTrip(destination_org_id=buyer.org_id))
     lines = [Line("Freight", 1000, 50_00, 0)]
     invoice = await money.invoices.create(org.owner, NewInvoice(buyer.org_id, "KES", lines=lines))
     async with org.services.database.transaction(org.org_id) as conn:

@@ -126,7 +126,9 @@ def _money_routes(services: Services) -> list[Route]:
         *CallbackRoutes(money.callbacks, money.reviews, refusals(services.limiter, _rates(services))).routes(),
         *SignedRoutes(money.callbacks, refusals(services.limiter, _rates(services))).routes(),
         *PromptRoutes(money.prompts).routes(),
-        *PaymentRoutes(money.payments, money.opening, money.refunds, money.credit, money.unmatched, money.bills).routes(),
+        *PaymentRoutes(
+            money.payments, money.opening, money.refunds, money.credit, money.unmatched, money.bills
+        ).routes(),
         *ProviderRoutes(money.providers, public_url).routes(),
         *InvoicePaperRoutes(money.invoice_papers, money.press).routes(),
         *LaybyPaperRoutes(money.layby_papers, money.press).routes(),

@@ -268,6 +268,14 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=3650, description="How long notifications that were settled are kept, days.")
     ] = 30
     keep_audit_days: Annotated[int, Field(ge=30, le=36500, description="How long it is kept who did what, days.")] = 90
+    keep_callbacks_days: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3650,
+            description="How long what payment providers sent, and phones that were asked, are kept once settled.",
+        ),
+    ] = 90
     keep_rejections_days: Annotated[
         int, Field(ge=1, le=3650, description="How long locations that were refused are kept, days.")
     ] = 14

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
+from waypost.analytics.forgetting import Forgetting
 from waypost.analytics.reports import REPORTS
+from waypost.analytics.service import LaybyFigures
 from waypost.directory.contacts import ContactBook
 from waypost.directory.device_apps import AppSettings, DeviceApps
 from waypost.directory.devices import Devices
@@ -36,6 +38,8 @@ from waypost.jobs.service import Jobs
 from waypost.kernel.clock import Clock, SystemClock
 from waypost.kernel.remembered import Remembered
 from waypost.laybys import notices as layby_notices
+from waypost.laybys.orders import Arrivals
+from waypost.laybys.ports import Ground
 from waypost.notifications.addresses import ChannelName, Contact
 from waypost.notifications.deliveries import Deliveries
 from waypost.notifications.domain import Pace
@@ -80,9 +84,9 @@ from waypost.tracking.telling import Telling
 from waypost.tracking.tracks import Tracks
 from waypost.trips import notices
 from waypost.trips.export import TripsExport
-from waypost.trips.service import Moved, Trips
+from waypost.trips.service import Trips
 from waypost.trips.watching import Watching
-from waypost.wiring_money import Ground, Money, money_over
+from waypost.wiring_money import Footing, Money, money_over
 
 # A fleet's tick is shared by who publishes and by the nodes of who watches, so that both together take no longer.
 OF_PUBLISHER = 0.2
@@ -211,8 +215,9 @@ def _assemble(
     drain = Drain(hub, clock, settings.drain_notice_s, settings.drain_sockets_s)
     leftovers = Leftovers(database, hub.bus, clock)
     realtime = Realtime(hub.bus, clock, settings.fleet_tick_ms / 1000 * OF_PUBLISHER, leftovers.forget)
-    moved: list[Moved] = []  # what else a trip's move means; laybys are assembled after trips
-    trips = Trips(database, clock, realtime, moved)
+    layby_figures = LaybyFigures(database, clock, rules, cache)
+    told = Forgetting(realtime, layby_figures.forget)  # each change of a layby or payment
+    trips = Trips(database, clock, realtime, (Arrivals(Ground(clock, told)).trip_moved,))
     quality = Quality(database, clock)
     room = WaitingRoom(settings.ingest_waiting)
     commit = GroupCommit(database, Telling(realtime).tell, settings.ingest_window_ms / 1000, room)
@@ -221,9 +226,10 @@ def _assemble(
         metrics.gauge(*figure)
     tracking = Tracking(database, clock, rules, commit, quality, DeviceShares(clock))
     money = money_over(
-        Ground(database, clock, realtime, cache, rules, box, need.signing_key, _parts(settings.payment_roots), trips)
+        Footing(
+            database, clock, told, rules, box, need.signing_key, _parts(settings.payment_roots), trips, layby_figures
+        )
     )
-    moved.append(money.deliveries.trip_moved)
     return Services(
         settings=settings,
         clock=clock,

@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waypost.analytics.forgetting import Forgetting
 from waypost.analytics.service import LaybyFigures
 from waypost.identity.rules import Rules
 from waypost.invoices.issuing import Issuing
@@ -18,12 +17,12 @@ from waypost.laybys.cancelling import Cancelling
 from waypost.laybys.changes import Changes
 from waypost.laybys.desk import Desk
 from waypost.laybys.goods import Goods
-from waypost.laybys.orders import Deliveries, Orders
+from waypost.laybys.orders import Orders
 from waypost.laybys.ports import Ground as LaybyGround
 from waypost.laybys.rule_book import RuleBook
-from waypost.laybys.sweeps import Sweeps
 from waypost.laybys.service import Laybys
 from waypost.laybys.statement import LaybyPapers
+from waypost.laybys.sweeps import Sweeps
 from waypost.ledger.service import Ledger
 from waypost.ledger.upkeep import LedgerUpkeep
 from waypost.notifications.alerts import Alerts
@@ -34,6 +33,7 @@ from waypost.payments.callback_work import CallbackWork
 from waypost.payments.callbacks import Callbacks
 from waypost.payments.credit import Credit
 from waypost.payments.days import Days
+from waypost.payments.doors import Doors
 from waypost.payments.opening import Opening
 from waypost.payments.ports import Reader
 from waypost.payments.prompts import Prompts
@@ -48,7 +48,6 @@ from waypost.payments.service import Payments
 from waypost.payments.statement_reader import StatementReader
 from waypost.payments.statements import Statements
 from waypost.payments.unmatched import Unmatched
-from waypost.platform.cache import Cache
 from waypost.platform.database import Database
 from waypost.platform.papers.press import Press
 from waypost.platform.secretbox import SecretBox
@@ -60,18 +59,18 @@ READERS: Mapping[ProviderName, Reader] = {ProviderName.DARAJA: daraja.read, Prov
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Footing:
     """What all of them stand on."""
 
     database: Database
     clock: Clock
     publisher: Publisher
-    cache: Cache
     rules: Rules
     box: SecretBox
     signing_key: str
     payment_roots: frozenset[str]
     trips: Trips
+    figures: LaybyFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,6 @@ class Money:
     goods: Goods
     cancelling: Cancelling
     orders: Orders
-    deliveries: Deliveries
     bookings: Bookings
     opening: Opening
     payments: Payments
@@ -116,11 +114,10 @@ class Money:
     press: Press
 
 
-def money_over(ground: Ground) -> Money:
-    """Assemble them. Whatever changes a layby or payment tells of it, and with that the kept figures are forgotten."""
+def money_over(ground: Footing) -> Money:
+    """Assemble them. The publisher is one by which kept figures are forgotten with each change that it tells of."""
     database, clock, rules = ground.database, ground.clock, ground.rules
-    figures = LaybyFigures(database, clock, rules, ground.cache)
-    publisher = Forgetting(ground.publisher, figures.forget)
+    publisher = ground.publisher
     bookings = Bookings(clock, publisher, _marks(ground.signing_key), Days(clock))
     register = ProviderRegister(database, clock, ground.box, ground.payment_roots)
     invoices = Invoices(database, clock, publisher, rules)
@@ -129,7 +126,7 @@ def money_over(ground: Ground) -> Money:
     ledger_upkeep = LedgerUpkeep(database, clock)
     work = CallbackWork(database, clock, publisher, bookings, register, READERS)
     return Money(
-        figures=figures,
+        figures=ground.figures,
         ledger=Ledger(database),
         ledger_upkeep=ledger_upkeep,
         invoices=invoices,
@@ -142,7 +139,6 @@ def money_over(ground: Ground) -> Money:
         goods=Goods(desk),
         cancelling=Cancelling(desk),
         orders=Orders(desk, ground.trips),
-        deliveries=Deliveries(desk.ground),
         bookings=bookings,
         opening=Opening(database, clock, publisher, bookings),
         payments=Payments(database, clock, bookings),
@@ -157,7 +153,7 @@ def money_over(ground: Ground) -> Money:
         reconciliations=Reconciliations(database),
         callback_work=work,
         callback_sweep=CallbackSweep(work),
-        callbacks=Callbacks(database, clock, register, work),
+        callbacks=Callbacks(database, clock, Doors(register, clock), work),
         reviews=Reviews(database, clock, bookings, register),
         prompts=Prompts(database, clock, ground.box),
         alerts=Alerts(database, clock, publisher),

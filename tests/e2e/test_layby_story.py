@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -119,15 +120,9 @@ async def test_from_a_prompt_to_the_order_with_every_fault_on_the_way(story: Sto
         assert (await story.call("GET", path))["balanceMinor"] == balance
     done = await story.reaches(path, status="completed")
     assert done["order"]["number"]
-    await everything_is_told(story)
+    failures = await all_callbacks_are_done(story)
+    await everything_is_told(story, failures)
     await story.shop.check()
-    expected = ["applied", "applied", "duplicate", "duplicate", "duplicate", "failed", "ignored"]
-
-    async def all_done() -> bool:
-        rows = (await story.call("GET", "/callbacks"))["data"]
-        return sorted(row.get("disposition", "") for row in rows) == expected
-
-    await until(all_done, WITHIN_S)
     assert {row["status"] for row in story.called() if row["what"] == "answered"} == {200}
     assert [row["what"] for row in story.called() if row["what"] == "push"] == ["push"] * 4
 
@@ -138,14 +133,33 @@ async def add_account(story: Story) -> None:
     await services.money.providers.add(story.shop.owner, name="Till", config=config, currency="KES")
 
 
-async def everything_is_told(story: Story) -> None:
-    """A receipt for each payment, that it is done, and one failure: each as a notification that went out."""
+async def all_callbacks_are_done(story: Story) -> int:
+    """Two were booked, and their three repeats were not; how many of the two failures counted: one, unless the success
+    that followed came to its turn before it.
+    """
+
+    async def dispositions() -> Counter[str] | None:
+        rows = (await story.call("GET", "/callbacks"))["data"]
+        found = Counter(row.get("disposition", "") for row in rows)
+        return found if len(rows) == 7 and not found[""] else None
+
+    found = await until(dispositions, WITHIN_S)
+    assert found["applied"] == 2
+    assert found["failed"] <= 1
+    assert found["duplicate"] >= 3
+    assert found.keys() <= {"applied", "duplicate", "failed", "ignored"}
+    return found["failed"]
+
+
+async def everything_is_told(story: Story, failures: int) -> None:
+    """A receipt for each payment, that it is done, and the failure: each as a notification that went out."""
 
     async def told() -> list[str]:
         rows = (await story.call("GET", "/notifications"))["data"]
         return sorted(row["kind"] for row in rows)
 
-    expected = ["layby_completed", "layby_created", "payment_failed", "payment_received", "payment_received"]
+    failed = ["payment_failed"] * failures
+    expected = ["layby_completed", "layby_created", *failed, "payment_received", "payment_received"]
 
     async def all_told() -> bool:
         return await told() == expected

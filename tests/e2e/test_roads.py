@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.chaos.proxy import Proxy, proxy_to
 from tests.e2e.roads import Roads
+from tests.waiting import until
 
 LATER = {"ok": False, "error": {"code": "later", "retry": True}}
 TURNS = 80  # of the loop; by then it has had several answers
@@ -65,8 +66,7 @@ async def test_a_phone_that_waits_for_an_answer_ends_at_any_turn_after_the_serve
         away.heal()
         async with Roads.to(away.url) as roads:
             task = asyncio.create_task(sends_for_ever(roads, silent=True))
-            while not any(socket.waiting for socket in roads.sockets.values()):
-                await asyncio.sleep(0)
+            await until(lambda roads=roads: any(socket.waiting for socket in roads.sockets.values()))
             away.refusing = True
             away.cut()
             for _ in range(turns):

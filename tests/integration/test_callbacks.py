@@ -15,10 +15,12 @@ from tests.mobile import ACCEPTED, OK, Mobile, mobile, new_receipt, paybill, rev
 from tests.servers import Servers, database_away
 from tests.tills import Shop
 from waypost.app import build_app, route_table
+from waypost.kernel.errors import Invalid
 from waypost.kernel.principal import Role
 from waypost.laybys.domain import Layby
-from waypost.payments.domain import Disposition
+from waypost.payments.domain import Disposition, Method
 from waypost.payments.prompt_domain import PromptState
+from waypost.payments.ways import Way
 from waypost.wiring import Services
 
 Serve = Callable[..., Awaitable[TestServer]]
@@ -432,4 +434,64 @@ async def test_staff_see_what_came_and_settle_what_is_open(till: Mobile, layby: 
     (prompt,) = await till.query("SELECT state FROM prompts")
     assert prompt["state"] == "paid"
     assert (await reviews.list(accountant, Filter(Disposition.REVIEW), 10, None)).data[0].id == row.id
+    await till.shop.check()
+
+
+async def test_of_one_that_cannot_be_finished_the_staff_hear_once_until_it_is(till: Mobile, layby: Layby):
+    async with till.services.database.transaction(till.shop.org.org_id) as conn:
+        await conn.execute("SELECT FROM laybys WHERE id = $1 FOR UPDATE", layby.id)
+        await till.confirm(layby.reference, "2.00")
+    await till.query("UPDATE callbacks SET road = 'signed' RETURNING id")  # what no reader of Daraja's knows
+    for _ in range(7):
+        await till.sweep()
+    assert await till.shop.alerts() == []
+    for _ in range(2):
+        await till.sweep()
+    assert await till.shop.open_alerts() == ["callback_stuck"]
+    await till.query("UPDATE callbacks SET road = 'confirmation' RETURNING id")
+    await till.sweep()
+    assert (await till.became(), await till.shop.open_alerts()) == (["applied"], [])
+    await till.shop.check()
+
+
+async def test_a_validation_that_nobody_understood_can_only_be_dismissed(till: Mobile, layby: Layby):
+    from waypost.payments.reviews import Settlement
+
+    await till.call("validation", paybill(layby.reference, "5", new_receipt()))
+    row = await till.row()
+    await till.query("UPDATE callbacks SET disposition = 'quarantined' RETURNING id")
+    reviews = till.services.money.reviews
+    with pytest.raises(Invalid):
+        await reviews.settle(
+            till.shop.owner, row["id"], Settlement("it is money", amount_minor=500, receipt="X1", layby_id=layby.id)
+        )
+    await reviews.settle(till.shop.owner, row["id"], Settlement("a test of theirs", dismiss=True))
+    assert len(await till.shop.rows()) == 1  # the deposit
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same money", "other money"])
+async def test_a_reversal_that_may_be_a_refund_of_ours_waits_for_a_person(till: Mobile, layby: Layby, same: bool):
+    from waypost.payments.reviews import Settlement
+
+    receipt = await till.confirm(layby.reference, "20.00")
+    (paid,) = await till.shop.rows(receipt=receipt)
+    money, owner = till.services.money, till.shop.owner
+    way = Way(Method.MOBILE, "in the portal", "a wrong amount")
+    await money.refunds.of_payment(owner, paid.id, 10_00, way)
+    await till.call("reversal", reversal(receipt, "RKV0000001", "10.00"))
+    assert await till.became() == ["applied", "review"]
+    assert await till.shop.open_alerts() == ["payment_review"]
+    assert await balance(till, layby) == 6000
+    await money.reviews.settle(owner, (await till.row())["id"], Settlement("seen in the portal", dismiss=same))
+    assert await balance(till, layby) == (6000 if same else 7000)
+    await till.shop.check()
+
+
+async def test_a_refund_in_cash_has_nothing_to_do_with_a_reversal(till: Mobile, layby: Layby):
+    receipt = await till.confirm(layby.reference, "20.00")
+    (paid,) = await till.shop.rows(receipt=receipt)
+    way = Way(Method.CASH, "till 2", "changed their mind")
+    await till.services.money.refunds.of_payment(till.shop.owner, paid.id, 5_00, way)
+    await till.call("reversal", reversal(receipt, "RKV0000001", "5.00"))
+    assert await till.became() == ["applied", "reversed"]
     await till.shop.check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import Api
 from tests.factories import Org, organisation
 from tests.laid_by import customer, layby, pay
+from waypost.kernel.paging import encode_cursor
+from waypost.kernel.principal import Role
 from waypost.wiring import Services
 
 GOODS = [
@@ -41,6 +43,21 @@ async def test_a_layby_whole(call: Api, org: Org):
     assert "order" not in whole
     unchanged = await call("GET", f"{PATH}/{made.id}", headers={"If-None-Match": answer.headers["ETag"]})
     assert unchanged.status == 304
+
+
+async def test_the_law_of_a_layby_is_the_organisations_and_nobody_chooses_it(call: Api, org: Org):
+    await call("PATCH", "/api/v1/org", {"selling": {"jurisdiction": "AU"}})
+    teller = (await org.person(Role.DISPATCHER))[1]
+    deal = {"items": GOODS, "instalments": 2, "trade": "clothing", "currency": "USD"}
+    deposit = {"amountMinor": 40_00, "method": "cash"}
+    opening = {**deal, "customerId": str(await customer(org)), "deposit": deposit, "toldBefore": True}
+    for path, body in ((PATH, opening), (f"{PATH}/plan", deal)):
+        for asker in (call, call.as_(await org.token(teller))):
+            refused = await asker("POST", path, {**body, "jurisdiction": "NONE"})
+            assert (refused.status, refused.json["code"]) == (422, "invalid"), refused.json
+            assert "jurisdiction" in refused.json["detail"]
+    made = (await layby(org)).layby
+    assert (made.jurisdiction, made.terms.jurisdiction.code, made.terms.rules.cancellation_fee_bp) == ("AU", "AU", 0)
 
 
 async def test_a_staff_edit_takes_the_version_that_it_has_seen(call: Api, org: Org):
@@ -83,7 +100,24 @@ async def test_a_list_is_filtered_searched_paged_and_cut_to_fields(call: Api, or
 
 BAD_QUERIES = (
     "status=lost", "customerId=x", "dueFrom=tomorrow", "q=a", "fields=nothing", "cursor=AAAA", "overdue=perhaps", "n=1",
+    "status=on_hold&dueFrom=2026-01-01", "status=defaulted&dueTo=2026-01-01", "status=cancelled&overdue=true",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("stock", ["a\0b"]),
+        ("stock", "LAMP-2"),
+        ("sweeps", [datetime(2020, 1, 1, tzinfo=UTC), "x\0"]),
+        ("sweeps", [datetime(2020, 1, 1), "reminders"]),  # noqa: DTZ001 - of no zone
+        ("sweeps", ["0001-01-01T00:00:00+14:00", "reminders"]),
+    ],
+    ids=["NUL", "not its form", "NUL of a run", "no zone", "before all time"],
+)
+async def test_a_cursor_of_somebodys_own_making_is_refused(call: Api, path: str, key: object):
+    answer = await call("GET", f"{PATH}/{path}?cursor={encode_cursor(key)}")
+    assert (answer.status, answer.json["code"]) == (400, "bad-cursor")
 
 
 async def test_a_bad_query_is_refused(call: Api):

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import Api
 from tests.factories import Org
 from tests.tills import Shop
+from waypost.kernel.paging import encode_cursor
 from waypost.kernel.principal import Role
 
 PAYMENTS = "/api/v1/payments"
@@ -207,11 +208,15 @@ async def test_the_list_pages_filters_and_refuses_what_is_no_filter(api: Api, sh
         "from=yesterday",
         "from=1900-01-01T00:00:00Z",
         "unsettled=perhaps",
+        "unsettled=true&disposition=applied",  # no payment is both
+        "disposition=quarantined",  # no payment is, only callbacks are
         "laybyId=1",
         "receipt=",
         "who=me",
     ):
         assert (await call("GET", f"{PAYMENTS}?{bad}")).json["code"] == "bad-query", bad
+    forged = encode_cursor(("0001-01-01T00:00:00+14:00", UUID(int=1)))
+    assert (await call("GET", f"{PAYMENTS}?from={from_}&cursor={forged}")).json["code"] == "bad-cursor"
     assert (await call("GET", f"{PAYMENTS}/none")).json["code"] == "payment-not-found"
 
 

@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from tests.factories import Org
+from tests.factories import Org, organisation
 from tests.fakes.clock import NOON, FakeClock
 from tests.freight import Business, business, pairs, sums
+from waypost.identity.domain import OrganisationNotFound
 from waypost.invoices import storage_books
 from waypost.invoices.domain import (
     Invoice,
@@ -34,6 +35,7 @@ from waypost.ledger.domain import Account, Entry, moved
 from waypost.ledger.domain import Line as Posting
 from waypost.platform.database import SYSTEM
 from waypost.trips.domain import TripNotFound
+from waypost.trips.service import NewTrip
 from waypost.wiring import Services
 
 
@@ -212,6 +214,22 @@ async def test_of_many_drafts_for_one_trip_at_once_one_is_made(services: Service
         drafts = [[Line("x", 1_000, 100, 0, trip) for trip in order] for order in (trips, trips[::-1], trips[1:])]
         found = await asyncio.gather(*(trade.draft(lines=lines) for lines in drafts), return_exceptions=True)
         assert sorted(type(each).__name__ for each in found) == ["Invoice", "TripBilled", "TripBilled"]
+
+
+async def test_a_stranger_is_billed_as_little_as_nobody_at_all(services: Services, trade: Business):
+    """No trip, no invoice: it would be written into the books of whoever gets it."""
+    stranger, money, carrier = await organisation(services, "Mutare Movers"), services.money, trade.carrier.owner
+    draft, lines = await trade.draft(), [Line("x", 1_000, 1, 0, await trade.trip())]
+    for counterparty in (stranger.org_id, uuid4()):
+        with pytest.raises(OrganisationNotFound):
+            await money.invoices.create(carrier, NewInvoice(counterparty, "USD", lines=draft.lines))
+        with pytest.raises(OrganisationNotFound):
+            await money.invoices.change(carrier, draft.id, {"counterparty_org_id": counterparty})
+        with pytest.raises(Invalid, match=r"lines\[0\]\.tripId"):
+            await money.invoices.create(carrier, NewInvoice(counterparty, "USD", lines=lines))
+    await services.trips.create(carrier, NewTrip(destination_org_id=stranger.org_id))
+    billed = await money.invoices.create(carrier, NewInvoice(stranger.org_id, "USD", lines=draft.lines))
+    assert (await money.issuing.issue(carrier, billed.id)).status is Status.ISSUED
 
 
 async def test_only_own_trips_for_that_organisation_are_billed(services: Services, trade: Business):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.laid_by import default
 from tests.notices import World, telling
 from tests.tills import Shop
 from waypost.laybys import notices
@@ -156,6 +157,16 @@ async def test_nothing_asks_for_money_once_the_layby_does_not_run(
     else:
         await (shop.hold if end == "hold" else shop.cancel)(layby.id)
     assert await outcome_of(world, made.key) == ("cancelled", reason)
+
+
+async def test_a_late_fee_is_told_of_when_the_layby_defaults_the_same_night(world: World, shop: Shop):
+    layby = await shop.layby()
+    made = notices.late_fee(layby, layby.instalments[0])
+    await promise(world, made)
+    await promise(world, reminder(layby))
+    await default(shop.org, layby.id)
+    assert await outcome_of(world, made.key) == ("sent", None)
+    assert await outcome_of(world, reminder(layby).key) == ("cancelled", "layby_defaulted")
 
 
 async def test_a_reminder_of_a_date_that_has_moved_is_not_sent(world: World, shop: Shop):

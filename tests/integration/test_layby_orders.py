@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -47,7 +48,7 @@ async def test_an_order_becomes_a_trip_for_its_customer_and_shows_its_state(org:
     assert after.layby.released_at is not None
     assert (after.trip_status, [item.handed_over for item in after.items]) == ("completed", [1, 2])
     kinds = [kind for kind, _ in await Books(org).events(done.layby.id)]
-    assert kinds[-2:] == ["trip_planned", "delivered"]
+    assert kinds[-3:] == ["trip_planned", "trip_started", "delivered"]
 
 
 async def test_an_order_has_one_trip_unless_that_was_cancelled(org: Org, services: Services):
@@ -117,6 +118,32 @@ async def test_a_reversal_voids_the_order_and_says_that_its_trip_is_still_there(
     await services.trips.move(org.owner, trip_id, Move.COMPLETE)
     after = await whole(org, done.layby.id)
     assert (after.layby.status, after.layby.released_at, after.order) == (Status.ACTIVE, None, None)
+
+
+async def reverse(org: Org, layby_id: UUID) -> None:
+    async with org.services.database.transaction(SYSTEM) as conn:
+        locked = await account.lock(conn, org.org_id, layby_id)
+        await account.take_back(org.services.money.desk.ground, conn, locked, 60_00, await today(org), reopen=True)
+
+
+async def test_goods_on_the_van_are_out_until_the_trip_is_cancelled(org: Org, services: Services):
+    phone, done, books = await org.phone(running=False), await paid_off(org), Books(org)
+    found = await services.money.orders.deliver(org.owner, done.layby.id, Delivery(driver_id=phone.driver_id))
+    assert found.order is not None
+    assert found.order.trip_id is not None
+    await services.trips.move(org.owner, found.order.trip_id, Move.START)
+    under_way = await whole(org, done.layby.id)
+    assert (under_way.layby.is_out, under_way.layby.released_at) == (True, None)
+    with pytest.raises(LaybyMoveRefused):
+        await reverse(org, done.layby.id)
+    assert await whole(org, done.layby.id) == under_way
+    await services.trips.move(org.owner, found.order.trip_id, Move.CANCEL)
+    assert not (await whole(org, done.layby.id)).layby.is_out
+    await reverse(org, done.layby.id)
+    assert (await whole(org, done.layby.id)).layby.status is Status.ACTIVE
+    assert [kind for kind, _ in await books.events(done.layby.id)][-5:] == [
+        "trip_planned", "trip_started", "trip_cancelled", "reopened", "taken_back",
+    ]  # fmt: skip
 
 
 async def test_a_trip_of_no_order_ends_as_ever(org: Org, services: Services):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.conftest import Api
 from tests.factories import Org, organisation
+from tests.laid_by import customer, layby
+from waypost.kernel.errors import Invalid
 from waypost.kernel.principal import Role
 from waypost.laybys.rule_book import terms_for
 from waypost.wiring import Services
@@ -135,9 +138,21 @@ async def test_rules_that_a_move_to_another_country_made_unlawful_are_brought_wi
     assert (shown["cancellationFeeBp"], shown["refundPolicy"]) == (100, "paid_less_fee")
     assert (shown["currency"], shown["lateFeeMinor"]) == ("ZAR", 500)  # the default's: 7.77 USD are not 7.77 ZAR
     selling = (await services.rules.of(org.org_id)).selling
+    selling_at_home = msgspec.structs.replace(selling, jurisdiction="NONE")
     async with services.database.transaction(org.org_id) as conn:
-        at_home = await terms_for(conn, org.org_id, selling, "clothing", "NONE", "USD")
+        at_home = await terms_for(conn, org.org_id, selling_at_home, "clothing", "USD")
     assert (at_home.rules.cancellation_fee_bp, at_home.rules.late_fee_minor) == (5000, 777)
+
+
+async def test_a_limit_of_the_total_is_not_got_around_by_another_currency(api: Api, org: Org):
+    call, somebody = api.as_(await org.token()), await customer(org)
+    assert (await call("PUT", RULES + "/clothing", CLOTHING | {"mostTotalMinor": 50_00})).status == 200
+    for currency, field in (("USD", "items"), ("KES", "currency")):
+        with pytest.raises(Invalid) as refused:
+            await layby(org, customer_id=somebody, currency=currency)
+        assert field in [error["field"] for error in refused.value.extra["errors"]]  # type: ignore[attr-defined]
+    await sells(call, currency="ZAR")
+    assert (await call("GET", RULES + "/clothing")).json["rules"]["currency"] == "ZAR"
 
 
 async def test_how_an_organisation_sells_is_kept_part_by_part(api: Api, org: Org):

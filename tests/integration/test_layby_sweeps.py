@@ -278,8 +278,10 @@ async def test_a_layby_defaults_once_when_its_second_instalment_is_missed(shop: 
     assert len(await shop.said("layby_defaulted")) == 1
     events = await shop.sql("SELECT data::text AS data FROM layby_events WHERE kind = 'defaulted'")
     assert ['"missed_instalments"' in row["data"] for row in events] == [True]
-    back = await shop.pay(layby.id, 1_000, SECOND + timedelta(days=31))
-    assert (back.status, back.paid_minor) == (Status.ACTIVE, 3_000)
+    part = await shop.pay(layby.id, 1_000, SECOND + timedelta(days=31))
+    assert (part.status, part.paid_minor) == (Status.DEFAULTED, 3_000)
+    back = await shop.pay(layby.id, 7_000, SECOND + timedelta(days=31))
+    assert (back.status, back.paid_minor) == (Status.COMPLETED, 10_000)
 
 
 async def test_a_layby_that_is_not_finished_defaults_after_the_last_day_and_its_grace(shop: Shop):

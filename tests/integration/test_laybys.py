@@ -98,7 +98,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a deposit above its bounds": ({"deposit": 80_01}, "depositMinor"),
     "beyond the longest term": ({"instalments": 7}, "instalments"),
     "no such trade": ({"trade": "boats"}, "trade"),
-    "no such jurisdiction": ({"jurisdiction": "XX"}, "jurisdiction"),
     "no such currency": ({"currency": "XYZ"}, "currency"),
     "a start in the past": ({"start_date": date(2020, 1, 1)}, "startDate"),
     "dates without the rhythm": ({"dates": [date(2090, 1, 1)]}, "dates"),

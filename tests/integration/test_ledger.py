@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 from uuid import UUID, uuid4
@@ -36,6 +37,46 @@ async def test_first_entries_of_new_accounts_at_once_wait_for_each_other_and_nev
         back = [entry(moved(500, debit=Account.DEPOSITS_HELD, credit=Account.CASH), at=NOON) for _ in range(6)]
         assert await asyncio.gather(*(post(services, org_id, each) for each in [*there, *back])) == [[True]] * 12
         assert await sums(services, org_id) == {}
+
+
+async def test_transactions_that_book_several_first_entries_in_any_order_never_wait_in_a_circle(services: Services):
+    """As a statement with a part payment and a payment in full does, beside another payment in full."""
+    sold = moved(500, debit=Account.DEPOSITS_HELD, credit=Account.SALES)
+    fees = moved(500, debit=Account.CASH, credit=Account.FEE_INCOME)
+    for _ in range(3):
+        org_id = (await organisation(services)).org_id
+        begun, crossed = asyncio.Event(), asyncio.Event()
+
+        async def there(org_id: UUID = org_id, begun: asyncio.Event = begun, crossed: asyncio.Event = crossed) -> None:
+            async with services.database.transaction(org_id) as conn:
+                await posting.post(conn, org_id, entry(fees, at=NOON), services.clock)
+                begun.set()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(crossed.wait(), 0.2)
+                await posting.post(conn, org_id, entry(sold, at=NOON), services.clock)
+
+        async def back(org_id: UUID = org_id, begun: asyncio.Event = begun, crossed: asyncio.Event = crossed) -> None:
+            await begun.wait()
+            async with services.database.transaction(org_id) as conn:
+                await posting.post(conn, org_id, entry(sold, at=NOON), services.clock)
+                crossed.set()
+                await posting.post(conn, org_id, entry(fees, at=NOON), services.clock)
+
+        await asyncio.gather(there(), back())
+        assert await sums(services, org_id) == {
+            ("cash", None): 1000, ("deposits-held", None): 1000, ("sales", None): -1000, ("fee-income", None): -1000,
+        }  # fmt: skip
+
+
+async def test_only_what_was_posted_to_is_an_account_to_whoever_reads(services: Services, org: Org):
+    await post(services, org.org_id, entry(CASH_IN, at=NOON), entry(CASH_IN, at=NOON, currency="USD"))
+    page = await services.money.ledger.accounts(org.owner, 3, None)
+    rest = await services.money.ledger.accounts(org.owner, 3, page.next_cursor)
+    assert [(each.code, each.currency) for each in [*page.data, *rest.data]] == [
+        ("cash", "KES"), ("cash", "USD"), ("deposits-held", "KES"), ("deposits-held", "USD"),
+    ]  # fmt: skip
+    with pytest.raises(AccountNotFound):
+        await services.money.ledger.entries(org.owner, account_id(org.org_id, Account.SALES, "KES"), Lines(), 10, None)
 
 
 async def test_an_entry_that_comes_to_nothing_is_none(services: Services, org: Org):

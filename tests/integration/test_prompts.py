@@ -19,7 +19,7 @@ from tests.tills import Shop
 from tests.waiting import until
 from waypost.app import build_app
 from waypost.kernel.principal import Role
-from waypost.laybys.domain import Layby
+from waypost.laybys.domain import Layby, LaybyMoveRefused
 from waypost.payments.prompt_domain import Prompt, PromptState
 from waypost.platform.database import SYSTEM
 from waypost.wiring import Services
@@ -55,9 +55,10 @@ async def layby(till: Mobile) -> Layby:
 
 
 async def settled(worker: Asker) -> None:
-    """The provider has called back, and we have answered and worked."""
+    """The provider has called back, and we have answered and worked; what met a lock, the sweep has done."""
     await worker.fake.settled()
     await worker.mobile.rest()
+    await worker.mobile.sweep()
 
 
 async def failures(till: Mobile) -> list[str | None]:
@@ -90,7 +91,6 @@ async def test_whatever_its_types_a_callback_is_the_same_payment(
     prompt = await till.prompt(layby)
     await worker.turn(prompt)
     await settled(worker)
-    await till.sweep()
     assert sorted(map(str, await till.became())) == ["applied", "duplicate"]
     assert (await till.read(prompt)).state is PromptState.PAID
     await till.shop.check()
@@ -101,7 +101,7 @@ async def test_a_callback_that_comes_before_our_own_answer_is_booked(
 ):
     fake.plays.append(Play(before=True))
     prompt = await worker.turn(await till.prompt(layby))
-    await till.rest()
+    await settled(worker)
     assert (await till.read(prompt)).state is PromptState.PAID
     assert (await till.became()) == ["applied"]
 
@@ -111,7 +111,8 @@ async def test_failure_then_success_ends_paid(worker: Asker, till: Mobile, fake:
     prompt = await till.prompt(layby)
     await worker.turn(prompt)
     await settled(worker)
-    assert await till.became() == ["failed", "applied"]
+    # Both were at work at once: the failure may have come to its turn after the success.
+    assert await till.became() in (["failed", "applied"], ["ignored", "applied"])
     assert (await till.read(prompt)).state is PromptState.PAID
 
 
@@ -390,6 +391,20 @@ async def test_the_relay_names_a_due_prompt_once_in_a_while(till: Mobile, layby:
     async with till.services.database.transaction(SYSTEM) as conn:
         await prompts.untold(conn, [wake])
     assert await named() == [wake]
+
+
+async def test_nobody_is_asked_for_money_that_would_pay_nothing(till: Mobile, layby: Layby):
+    """Defaulted, and too late for the way back: it would only become credit."""
+    late = "status = 'defaulted', defaulted_at = now(), reinstate_until = current_date - 2"
+    await till.query(f"UPDATE laybys SET {late} WHERE id = $1 RETURNING id", layby.id)
+    with pytest.raises(LaybyMoveRefused) as refused:
+        await till.prompt(layby)
+    assert refused.value.extra["laybyStatus"] == "defaulted"
+    await till.query(
+        "UPDATE laybys SET reinstate_until = current_date + 2 WHERE id = $1 RETURNING id",
+        layby.id,
+    )
+    assert (await till.prompt(layby)).state is PromptState.QUEUED
 
 
 async def test_without_a_public_address_nobody_is_asked(worker: Asker, till: Mobile, fake: Fake, layby: Layby):

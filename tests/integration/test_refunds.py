@@ -178,3 +178,23 @@ async def test_money_leaves_by_the_hands_of_owners_and_accountants_only(shop: Sh
     with pytest.raises(PaymentNotFound):
         await refunds.of_payment(accountant, layby.id, 1_00, CASH)
     await shop.check()
+
+
+async def test_credit_is_not_given_back_while_the_customer_owes_as_much_of_another_payment(shop: Shop):
+    customer = await shop.customer()
+    first, second = await shop.layby(customer=customer), await shop.layby(customer=customer)
+    paid = await shop.pay(first, 70_00)
+    await shop.collect(first.id)
+    await shop.reverse(paid, "REV1", 40_00)  # the goods are out: 40 are owed
+    await shop.hold(second.id)
+    credit = await shop.pay(second, 50_00)
+    money = shop.services.money
+    assert (await money.payments.find(shop.owner, credit.id)).refundable_minor == 10_00
+    with pytest.raises(TooMuch) as much:
+        await money.refunds.of_payment(shop.owner, credit.id, 10_01, CASH)
+    assert much.value.extra["mostMinor"] == 10_00
+    await money.refunds.of_payment(shop.owner, credit.id, 10_00, CASH)
+    assert sum(each.credit_minor for each in await money.credit.of_customer(shop.owner, customer)) == 0
+    with pytest.raises(TooMuch):
+        await money.refunds.of_payment(shop.owner, credit.id, 1, CASH)
+    await shop.check()

@@ -12,10 +12,12 @@ import pytest
 
 from tests.conftest import Api
 from tests.factories import Org
+from tests.laid_by import layby as laid_by
 from tests.tills import CURRENCY, Shop
 from waypost.analytics import reports
 from waypost.analytics.domain import STATUSES
 from waypost.jobs.domain import Asked
+from waypost.laybys.deal import NewItem
 from waypost.laybys.domain import CancelledBy, Layby
 from waypost.platform.database import SYSTEM
 from waypost.wiring import job_runner_over
@@ -112,6 +114,18 @@ async def test_payments_by_day_are_those_of_the_books_whatever_became_of_them(sh
     parts = [sum(minor(row[name]) for row in rows[:-1]) for name in ("amount", "applied", "credit", "suspense")]
     assert parts == [minor(total[name]) for name in ("amount", "applied", "credit", "suspense")]
     assert [row["amount"] for row in rows if row["kind"] == "reversal"] == ["-10.00"]
+
+
+async def test_what_was_handed_over_of_a_cancelled_layby_is_revenue_as_in_the_books(shop: Shop):
+    goods = [NewItem("NAIL", "Nails", 10, 5_00), NewItem("SAW", "A saw", 1, 50_00)]
+    made = (await laid_by(shop.org, trade="hardware", items=goods, deposit=70_00)).layby
+    await shop.services.money.goods.hand_over(shop.owner, made.id, {1: 8})
+    gone = await shop.cancel(made.id)
+    figures = await shop.services.money.figures.of(shop.owner)
+    (dollars,) = figures.currencies
+    books = await shop.balances("USD")
+    assert gone.cancellation_fee_minor > 0
+    assert dollars.span.revenue_minor == 40_00 + gone.cancellation_fee_minor == -books["sales"] - books["fee-income"]
 
 
 async def test_a_report_of_many_laybys_is_read_in_parts(shop: Shop, monkeypatch: pytest.MonkeyPatch):

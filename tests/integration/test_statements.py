@@ -24,7 +24,7 @@ from waypost.payments.statement_lines import SIMPLE
 from waypost.payments.storage_statements import Outcome, State
 from waypost.platform.database import SYSTEM
 from waypost.wiring import Services, needed
-from waypost_workers.pokes import StatementPokes
+from waypost_workers.pokes import statement_pokes
 from waypost_workers.queues import QueueName, close_queues, open_queues
 
 PATH = "/api/v1/payments/statements"
@@ -204,7 +204,7 @@ async def test_the_relay_tells_the_workers_of_each_statement_once(shop: Shop, ac
     statement = await statements.add(shop, account, [line("R1", noon, paid_in="1.00", account="x")])
     services = shop.services
     queues = open_queues(needed(services.settings).redis_url)
-    pokes = StatementPokes(services.database, services.money.statements)
+    pokes = statement_pokes(services.database, services.money.statements)
     try:
         for _ in range(2):
             await pokes.give_out(queues)

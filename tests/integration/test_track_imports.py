@@ -22,7 +22,8 @@ from tests.factories import Org, Phone, organisation
 from tests.tracks import now_ms
 from waypost.kernel.principal import Role
 from waypost.platform.database import SYSTEM
-from waypost.tracking.http_imports import LARGEST_FILE_BYTES, READERS
+from waypost.tracking.http_imports import LARGEST_FILE_BYTES
+from waypost.tracking.track_files import geojson_pieces, gpx_pieces
 from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
 from waypost.wiring import Services
@@ -55,6 +56,7 @@ def every_5_s(count: int, begin: datetime) -> list[datetime]:
 
 
 LONGEST_SHARE = 0.25  # a turn's, of reading the file once; without turns it is all of it
+TRIES = 3
 
 
 @contextmanager
@@ -242,10 +244,18 @@ async def test_an_import_is_audited(api: Api, org: Org):
 )
 async def test_no_file_keeps_the_others_waiting(api: Api, org: Org, body: bytes):
     """No turn of the loop takes more than a part of what it takes to read the file, by its thread's CPU, however slow
-    the machine.
+    the machine. A turn that is too long is so each time; what a machine counts into one turn by chance is not.
     """
     phone, staff = await org.phone(), api.as_(await org.token())
-    headers = GPX if body.startswith(b"<") else GEOJSON
+    shares: list[float] = []
+    while len(shares) < TRIES and min(shares, default=1) >= LONGEST_SHARE:
+        with no_collection():  # of all that other tests have left in this process
+            shares.append(await longest_turn(staff, phone, body) / reading(body))
+    assert min(shares) < LONGEST_SHARE, shares
+
+
+async def longest_turn(staff: Api, phone: Phone, body: bytes) -> float:
+    """Of the loop while it takes in the file; CPU seconds."""
     turns: list[float] = []
 
     async def tick() -> None:
@@ -253,14 +263,17 @@ async def test_no_file_keeps_the_others_waiting(api: Api, org: Org, body: bytes)
             turns.append(time.thread_time())
             await asyncio.sleep(0)
 
-    with no_collection():  # of all that other tests have left in this process
-        began = time.thread_time()
-        deque(READERS[headers["Content-Type"]](body), maxlen=0)
-        reading = time.thread_time() - began
-        ticking = asyncio.create_task(tick())
-        await add(staff, phone, body, headers)
+    ticking = asyncio.create_task(tick())
+    await add(staff, phone, body, GPX if body.startswith(b"<") else GEOJSON)
     ticking.cancel()
-    assert max(b - a for a, b in pairwise(turns)) < LONGEST_SHARE * reading
+    return max(b - a for a, b in pairwise(turns))
+
+
+def reading(body: bytes) -> float:
+    """CPU seconds of reading all of the file at once."""
+    began = time.thread_time()
+    deque((gpx_pieces if body.startswith(b"<") else geojson_pieces)(body), maxlen=0)
+    return time.thread_time() - began
 
 
 async def test_a_file_that_is_too_long_is_refused_with_its_own_word(api: Api, org: Org):

@@ -48,12 +48,13 @@ def test_weeks_begin_on_monday_and_months_on_the_first_but_for_the_span_s_own_be
     [
         (TODAY, TODAY - timedelta(days=1), None),
         (date(1, 1, 1), TODAY, None),
+        (None, date(1, 1, 5), None),
         (date(1969, 12, 31), date(1970, 1, 2), None),
         (TODAY - timedelta(days=500), TODAY, Step.DAY),
     ],
-    ids=["backwards", "ages", "before 1970", "too many steps"],
+    ids=["backwards", "ages", "to the first days of all", "before 1970", "too many steps"],
 )
-def test_a_span_that_cannot_be_drawn_is_refused(first: date, last: date, step: Step | None):
+def test_a_span_that_cannot_be_drawn_is_refused(first: date | None, last: date, step: Step | None):
     with pytest.raises(BadSpan):
         span_of(first, last, step, TODAY, HARARE)
 

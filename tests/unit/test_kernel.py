@@ -53,6 +53,22 @@ def test_a_cursor_of_another_list_is_refused():
         decode_cursor(encode_cursor("a name"), UUID)
 
 
+ODD = {
+    "nul": ("a\0b", str),
+    "beyond a bigint": (2**63, int),
+    "no zone": ("2026-11-22T10:00:00", datetime),
+    "before the calendar": ("0001-01-01T00:00:00+14:00", datetime),
+}
+
+
+@pytest.mark.parametrize(("key", "kind"), ODD.values(), ids=ODD)
+def test_a_cursor_of_what_no_row_can_have_is_refused(key: object, kind: type[object]):
+    with pytest.raises(BadCursor):
+        decode_cursor(encode_cursor(key), kind)
+    with pytest.raises(BadCursor):
+        decode_cursor(encode_cursor((key, UUID(int=1))), tuple[kind, UUID])  # type: ignore[valid-type]
+
+
 def test_the_exact_last_page_has_no_more():
     assert page_of([1, 2, 3], 3, str).next_cursor is None
     page = page_of([1, 2, 3, 4], 3, str)

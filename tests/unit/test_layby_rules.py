@@ -42,25 +42,25 @@ def fields_of(error: Invalid) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("trade", "deposit", "rhythm", "longest", "fee_bp", "admin", "late", "cancel_bp", "missed", "approval"),
+    ("trade", "deposit", "rhythm", "longest", "fee_bp", "admin", "late", "cancel_bp", "missed"),
     [
-        ("clothing", (2000, 8000, 2000), "fortnightly", 90, 0, 0, 500, 1000, 2, False),
-        ("hardware", (5000, 8000, 5000), "monthly", 60, 100, 500, 1000, 500, 1, False),
-        ("grocery", (3000, 7000, 3000), "weekly", 30, 0, 0, 200, 1500, 1, False),
-        ("restaurant", (10000, 10000, 10000), "weekly", 14, 200, 1000, 2000, 2500, 1, True),
-        ("construction", (4000, 9000, 4000), "monthly", 120, 150, 1000, 1500, 500, 2, True),
-        ("other", (2000, 8000, 3000), "fortnightly", 60, 0, 0, 500, 1000, 2, False),
+        ("clothing", (2000, 8000, 2000), "fortnightly", 90, 0, 0, 500, 1000, 2),
+        ("hardware", (5000, 8000, 5000), "monthly", 60, 100, 500, 1000, 500, 1),
+        ("grocery", (3000, 7000, 3000), "weekly", 30, 0, 0, 200, 1500, 1),
+        ("restaurant", (10000, 10000, 10000), "weekly", 14, 200, 1000, 2000, 2500, 1),
+        ("construction", (4000, 9000, 4000), "monthly", 120, 150, 1000, 1500, 500, 2),
+        ("other", (2000, 8000, 3000), "fortnightly", 60, 0, 0, 500, 1000, 2),
     ],
 )
 def test_the_default_rules_are_the_references_table(
     trade: str, deposit: tuple[int, ...], rhythm: str, longest: int, fee_bp: int, admin: int, late: int,
-    cancel_bp: int, missed: int, approval: bool,
+    cancel_bp: int, missed: int,
 ):  # fmt: skip
     made = default_rules(trade, "USD")
     assert (made.deposit_min_bp, made.deposit_max_bp, made.deposit_usual_bp) == deposit
     assert (made.rhythm, made.longest_days, made.service_fee_bp) == (Rhythm(rhythm), longest, fee_bp)
     assert (made.admin_fee_minor, made.late_fee_minor, made.cancellation_fee_bp) == (admin, late, cancel_bp)
-    assert (made.default_after_missed, made.needs_approval) == (missed, approval)
+    assert made.default_after_missed == missed
     assert made.late_fee_after_days == (2 if trade == "construction" else 1)
     assert made.partial_hand_over == (trade in ("hardware", "construction"))
     assert (made.extensions, made.collect_days, made.version) == (2, 14, 0)

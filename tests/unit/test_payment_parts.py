@@ -48,7 +48,7 @@ ROOT = Payment(
     created_at=AT,
     layby_id=A.layby_id,
 )
-GROUP = Group(ROOT, 120_00, 0, credit_minor=20_00, suspense_minor=0, customer_id=UUID(int=8), places=[A, B])
+GROUP = Group(ROOT, 120_00, 0, 0, credit_minor=20_00, suspense_minor=0, customer_id=UUID(int=8), places=[A, B])
 
 
 def _row(n: int, kind: Kind, layby: int | None, *, applied: int = 0, credit: int = 0, suspense: int = 0) -> Payment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -159,6 +160,20 @@ def test_an_amount_may_be_a_whole_number_in_any_clothes(amount: object):
 @pytest.mark.parametrize("amount", [True, None, 0, -1, 1.5, "250.00", "1e3", "", [1], 10**16, "٣", {}], ids=repr)
 def test_any_other_amount_is_never_guessed(amount: object):
     assert isinstance(paid(amount=amount), Doubtful)
+
+
+@pytest.mark.parametrize("currency", ["UGX", "ISK"])
+def test_a_currency_that_is_written_in_hundredths_without_having_any_is_booked_whole_or_asked_about(currency: str):
+    account = replace(ACCOUNT, currency=currency)
+
+    def outcome(kind: str, **thing: Any) -> Any:
+        return signed.read("signed", event(kind, currency=currency.lower(), **thing), account, NOW).outcome
+
+    assert outcome("payment.succeeded", id="pi_1", amount=500_000).amount_minor == 5_000
+    assert isinstance(outcome("payment.succeeded", id="pi_1", amount=500_050), Doubtful)
+    charge = {"id": "ch_1", "amount": 900_00, "previous": {"amount_refunded": 0}}
+    assert outcome("charge.refunded", amount_refunded=300_00, **charge).amount_minor == 300
+    assert isinstance(outcome("charge.refunded", amount_refunded=300_01, **charge), Doubtful)
 
 
 def test_what_was_received_counts_not_what_was_asked_for():

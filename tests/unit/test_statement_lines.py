@@ -20,6 +20,7 @@ from waypost.payments.statement_lines import (
     StatementUnreadable,
     UnreadableLine,
     count,
+    not_ahead,
     read,
     sheet_of,
 )
@@ -209,3 +210,11 @@ def test_the_times_of_statements_that_touch_are_one():
     times = merged([span(1, 3), span(2, 5), span(3, 4), span(8, 9)])
     assert [(first.day, last.day) for first, last in times] == [(1, 5), (8, 9)]
     assert merged([]) == []
+
+
+def test_money_that_moves_more_than_a_day_after_the_file_came_is_unread():
+    sent_at, in_time, late = at("2026-11-22T09:00:00Z"), at("2026-11-23T09:00:00Z"), at("2026-11-23T09:00:01Z")
+    for line in (MoneyIn("R1", 5, in_time, None), MoneyOut("R1", 5, in_time, None), NoMoney("no amount", "R1")):
+        assert not_ahead(line, sent_at) is line
+    for line in (MoneyIn("R1", 5, late, None), MoneyOut("R1", 5, at("2099-11-22T09:00:00Z"), None)):
+        assert isinstance(not_ahead(line, sent_at), UnreadableLine)

@@ -1,78 +1,107 @@
-"""What the relay gives to the workers beside deliveries and jobs: rows that are due, by their ids."""
+"""What the relay gives to the workers beside deliveries: rows that are due, by their ids."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
+from waypost.jobs.service import Jobs
 from waypost.payments.prompts import Prompts
 from waypost.payments.statements import Statements
-from waypost.platform.database import SYSTEM, Database
-from waypost_workers.functions import prompts, statements
+from waypost.platform.database import SYSTEM, Connection, Database
+from waypost_workers.functions import jobs, prompts, statements
 from waypost_workers.queues import QueueName
 
-STATEMENTS_AT_ONCE, PROMPTS_AT_ONCE = 20, 100
+JOBS_AT_ONCE, STATEMENTS_AT_ONCE, PROMPTS_AT_ONCE = 100, 20, 100
+W = TypeVar("W")
 
 
 class Pokes(Protocol):
     """Rows of one kind that no worker holds."""
 
     async def give_out(self, queues: ArqRedis) -> None:
-        """Tell the workers of those that are due. As with deliveries the job's id holds the attempt."""
+        """Tell the workers of those that are due."""
         ...
 
 
+class Call(NamedTuple):
+    """A function of the workers with its arguments, in the line where it stands.
+
+    ``job_id`` holds the attempt, as with deliveries: a copy of a job that waits or runs is refused by arq, and one that
+    slips through finds nothing to claim. Each turn of a worker is one attempt.
+    """
+
+    name: str
+    arguments: Sequence[str | None]
+    job_id: str
+    queue: QueueName
+
+
 @dataclass(frozen=True, slots=True)
-class StatementPokes:
+class RowPokes(Generic[W]):
+    """``due``: names up to so many rows, which count as told from then on; ``untold``: takes that back."""
+
+    database: Database
+    due: Callable[[Connection, int], Awaitable[Sequence[W]]]
+    untold: Callable[[Connection, Sequence[W]], Awaitable[None]]
+    call: Callable[[W], Call]
+    at_once: int
+
+    async def give_out(self, queues: ArqRedis) -> None:
+        """Tell the workers; those that could not be told of are due as before."""
+        async with self.database.transaction(SYSTEM) as conn:
+            rows = await self.due(conn, self.at_once)
+        for given, row in enumerate(rows):
+            call = self.call(row)
+            try:
+                await queues.enqueue_job(call.name, *call.arguments, _job_id=call.job_id, _queue_name=call.queue.key)
+            except (RedisError, OSError):
+                async with self.database.transaction(SYSTEM) as conn:
+                    await self.untold(conn, rows[given:])
+                raise
+
+
+def job_pokes(database: Database, service: Jobs) -> Pokes:
+    """Exports and reports."""
+    return RowPokes(
+        database,
+        service.due_jobs,
+        service.untold,
+        lambda wake: Call(
+            jobs.NAME, (str(wake.org_id), str(wake.job_id)), f"j:{wake.job_id}:{wake.attempt}", QueueName.JOBS
+        ),
+        JOBS_AT_ONCE,
+    )
+
+
+def statement_pokes(database: Database, service: Statements) -> Pokes:
     """Providers' statements."""
-
-    database: Database
-    statements: Statements
-
-    async def give_out(self, queues: ArqRedis) -> None:
-        """Each turn of a worker is one attempt."""
-        async with self.database.transaction(SYSTEM) as conn:
-            pokes = await self.statements.due_statements(conn, STATEMENTS_AT_ONCE)
-        for given, poke in enumerate(pokes):
-            try:
-                await queues.enqueue_job(
-                    statements.NAME,
-                    str(poke.org_id),
-                    str(poke.id),
-                    _job_id=f"s:{poke.id}:{poke.attempt}",
-                    _queue_name=QueueName.JOBS.key,
-                )
-            except (RedisError, OSError):
-                async with self.database.transaction(SYSTEM) as conn:
-                    await self.statements.untold(conn, pokes[given:])
-                raise
+    return RowPokes(
+        database,
+        service.due_statements,
+        service.untold,
+        lambda poke: Call(
+            statements.NAME, (str(poke.org_id), str(poke.id)), f"s:{poke.id}:{poke.attempt}", QueueName.JOBS
+        ),
+        STATEMENTS_AT_ONCE,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class PromptPokes:
+def prompt_pokes(database: Database, service: Prompts) -> Pokes:
     """Phones to ask, and prompts to ask about: a person waits for them, as for an urgent notice."""
-
-    database: Database
-    prompts: Prompts
-
-    async def give_out(self, queues: ArqRedis) -> None:
-        """Each claim is one attempt."""
-        async with self.database.transaction(SYSTEM) as conn:
-            wakes = await self.prompts.due_prompts(conn, PROMPTS_AT_ONCE)
-        for given, wake in enumerate(wakes):
-            try:
-                await queues.enqueue_job(
-                    prompts.NAME,
-                    str(wake.org_id),
-                    str(wake.prompt_id),
-                    wake.caused_by,
-                    _job_id=f"p:{wake.prompt_id}:{wake.attempt}",
-                    _queue_name=QueueName.URGENT.key,
-                )
-            except (RedisError, OSError):
-                async with self.database.transaction(SYSTEM) as conn:
-                    await self.prompts.untold(conn, wakes[given:])
-                raise
+    return RowPokes(
+        database,
+        service.due_prompts,
+        service.untold,
+        lambda wake: Call(
+            prompts.NAME,
+            (str(wake.org_id), str(wake.prompt_id), wake.caused_by),
+            f"p:{wake.prompt_id}:{wake.attempt}",
+            QueueName.URGENT,
+        ),
+        PROMPTS_AT_ONCE,
+    )

@@ -17,25 +17,23 @@ import asyncpg
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from waypost.jobs.service import Jobs
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.notifications.domain import Poke
 from waypost.notifications.relay import BATCH, POKES_AT_ONCE, Relay
 from waypost.notifications.storage_outbox import CHANNEL
 from waypost.platform import migrations
-from waypost.platform.database import NO_CONNECTION, SYSTEM, Database
+from waypost.platform.database import NO_CONNECTION
 from waypost.platform.heartbeats import heart
 from waypost.platform.telemetry import log, request_id
 from waypost.settings import Settings, reveal
 from waypost.wiring import needed, offered, open_services, relay_over
-from waypost_workers.functions import deliver, jobs
-from waypost_workers.pokes import Pokes, PromptPokes, StatementPokes
+from waypost_workers.functions import deliver
+from waypost_workers.pokes import Pokes, job_pokes, prompt_pokes, statement_pokes
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName, close_queues, open_queues
 
 LISTEN_TIMEOUT_S = 5.0
-JOBS_AT_ONCE = 100
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 15.0
 
 
@@ -47,12 +45,12 @@ async def serve(settings: Settings) -> None:
         if not offered(settings):
             log.warning("no_channel", cure="set WAYPOST_SMTP_HOST, or WAYPOST_CONSOLE_CHANNEL for development")
         queues = open_queues(needed(settings).redis_url)
-        pokes = JobPokes(services.database, services.jobs)
-        others: list[Pokes] = [
-            StatementPokes(services.database, services.money.statements),
-            PromptPokes(services.database, services.money.prompts),
+        others = [
+            job_pokes(services.database, services.jobs),
+            statement_pokes(services.database, services.money.statements),
+            prompt_pokes(services.database, services.money.prompts),
         ]
-        loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, pokes, others)
+        loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, others)
         leftovers = partial(services.leftovers.run, settings.relay_poll_s)
         callbacks = partial(services.money.callback_sweep.serve, settings.relay_poll_s)
         try:
@@ -99,7 +97,6 @@ class RelayLoop:
     queues: ArqRedis
     clock: Clock
     poll_s: float
-    jobs: JobPokes | None = None
     others: Sequence[Pokes] = ()
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
@@ -131,8 +128,6 @@ class RelayLoop:
         await self.relay.sweep()
         pokes = await self.relay.due()
         await self._give_out(pokes)
-        if self.jobs is not None:
-            await self.jobs.give_out(self.queues)
         for other in self.others:
             await other.give_out(self.queues)
         return kept == BATCH or len(pokes) == POKES_AT_ONCE
@@ -157,32 +152,6 @@ class RelayLoop:
             token = request_id.set(poke.request_id)
             log.debug("delivery_given_out", delivery_id=str(poke.id), attempt=poke.attempt)
             request_id.reset(token)
-
-
-@dataclass(frozen=True, slots=True)
-class JobPokes:
-    """Jobs that no worker holds, for the queue."""
-
-    database: Database
-    jobs: Jobs
-
-    async def give_out(self, queues: ArqRedis) -> None:
-        """Tell the workers. As with deliveries the id holds the attempt; each turn of a worker is one attempt."""
-        async with self.database.transaction(SYSTEM) as conn:
-            wakes = await self.jobs.due_jobs(conn, JOBS_AT_ONCE)
-        for given, wake in enumerate(wakes):
-            try:
-                await queues.enqueue_job(
-                    jobs.NAME,
-                    str(wake.org_id),
-                    str(wake.job_id),
-                    _job_id=f"j:{wake.job_id}:{wake.attempt}",
-                    _queue_name=QueueName.JOBS.key,
-                )
-            except (RedisError, OSError):
-                async with self.database.transaction(SYSTEM) as conn:
-                    await self.jobs.untold(conn, wakes[given:])
-                raise
 
 
 async def listen(url: str, wake: asyncio.Event, clock: Clock) -> None:

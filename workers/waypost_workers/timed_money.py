@@ -9,6 +9,8 @@ from uuid import UUID
 from waypost.jobs.scheduler import Timed
 from waypost.jobs.timetable import Daily
 from waypost.kernel.zones import zone_or_utc
+from waypost.payments.upkeep import PaymentUpkeep
+from waypost.platform.telemetry import log
 from waypost.wiring import Services
 
 JUST_PAST_MIDNIGHT, A_LITTLE_LATER = time(0, 5), time(0, 20)
@@ -29,6 +31,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("ledger-snapshots", Daily(time(1, 30)), books.snapshots, each_org=True),
         Timed("reconcile", Daily(time(2, 30)), books.reconcile, each_org=True),
         Timed("forget-sweeps", Daily(time(4, 15)), books.forget_sweeps),
+        Timed("forget-callbacks", Daily(time(4, 35)), books.forget_callbacks),
     ]
 
 
@@ -50,3 +53,9 @@ class Books:
 
     async def forget_sweeps(self, _org_id: UUID, _due_at: datetime) -> int:
         return await self._money.sweeps.forget()
+
+    async def forget_callbacks(self, _org_id: UUID, _due_at: datetime) -> None:
+        """What providers sent, and phones that were asked, of what is settled."""
+        kept = timedelta(days=self._services.settings.keep_callbacks_days)
+        if count := await PaymentUpkeep(self._services.database, self._services.clock).forget(kept):
+            log.info("forgotten", what="callbacks, statements and phones", count=count)

@@ -61,8 +61,8 @@ class Sum(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Ended(msgspec.Struct, frozen=True, rename="camel"):
-    """A step of the trend, or a whole span; ``revenue_minor``: completed laybys and cancellation fees; ``paid_minor``:
-    money that came, less what went back.
+    """A step of the trend, or a whole span; ``revenue_minor``: completed laybys, and what is kept of cancelled
+    ones: the fee, and the price of what was handed over. ``paid_minor``: money that came, less what went back.
     """
 
     created: Sum = Sum()
@@ -142,6 +142,8 @@ OUTSTANDING = ("active", "on_hold", "defaulted")
 def span_of(first: date | None, last: date | None, step: Step | None, today: date, zone: ZoneInfo) -> Span:
     """The span that is asked for; by itself the last thirty days. ``BadSpan``."""
     last = last or today
+    if last.year < 1970:  # noqa: PLR2004 - and nothing is counted back from the first days of all
+        raise BadSpan
     first = first or last - timedelta(days=USUAL_DAYS - 1)
     days = (last - first).days + 1
     if not 1 <= days <= LONGEST_DAYS or first.year < 1970 or last.year >= 2200:  # noqa: PLR2004

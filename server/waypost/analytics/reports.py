@@ -206,8 +206,8 @@ class PaymentsByDay:
         name = str(plan.params["timeZone"])
         first, last = max(at.day, _day(plan.params, "first")), _day(plan.params, "last")
         until = min(first + timedelta(days=DAYS_A_STEP), last + timedelta(days=1))
-        midnights = (datetime.combine(day, time(), zone_or_utc(name)) for day in (first, until))
-        rows = await storage.payments(conn, org_id, *midnights, name)
+        since, end = (datetime.combine(day, time(), zone_or_utc(name)) for day in (first, until))
+        rows = await storage.payments(conn, org_id, since, end, name)
         columns = ("amount_minor", "applied_minor", "credit_minor", "suspense_minor")
         for row in rows:
             part.add(row["day"], row["currency"], row["kind"], row["method"], row["provider"], row["count"],

@@ -23,7 +23,7 @@ SELECT '{name}', currency, {_STEP.format(at=at)}, count(*), coalesce(sum({amount
 FIGURES = f"""
 WITH mine AS MATERIALIZED (
     SELECT id, currency, status, items_minor + service_fee_minor + admin_fee_minor AS price, late_fees_minor,
-           balance_minor, paid_minor, deposit_minor, cancellation_fee_minor, refund_due_minor, next_due_date,
+           balance_minor, paid_minor, deposit_minor, refund_due_minor, next_due_date,
            created_at, completed_at, cancelled_at, defaulted_at
       FROM laybys WHERE org_id = $1),
 late AS (
@@ -48,7 +48,7 @@ UNION ALL
 SELECT 'refunds', currency, '', count(*), sum(refund_due_minor), 0, 0 FROM mine WHERE refund_due_minor > 0 GROUP BY 2
 UNION ALL {_part("created", "created_at", "price")}
 UNION ALL {_part("completed", "completed_at", "price + late_fees_minor")}
-UNION ALL {_part("cancelled", "cancelled_at", "price + late_fees_minor", "cancellation_fee_minor")}
+UNION ALL {_part("cancelled", "cancelled_at", "price + late_fees_minor", "paid_minor - refund_due_minor")}
 UNION ALL {_part("defaulted", "defaulted_at", "price")}
 UNION ALL
 SELECT 'paid', currency, {_STEP.format(at="paid_at")}, count(*), sum(amount_minor), 0, 0

@@ -1,7 +1,8 @@
-"""May these trips stand on this invoice?"""
+"""May this organisation be billed, and may these trips stand on the invoice?"""
 
 from __future__ import annotations
 
+from waypost.identity.domain import OrganisationNotFound
 from waypost.invoices import storage
 from waypost.invoices.domain import Invoice, TripBilled
 from waypost.kernel.errors import invalid_field
@@ -9,11 +10,19 @@ from waypost.platform.database import Connection
 from waypost.trips.domain import TripNotFound
 
 
-async def check_trips(conn: Connection, invoice: Invoice) -> None:
-    """Own trips for this counterparty that no other live invoice bills; they are held until the transaction ends.
+async def check_billable(conn: Connection, invoice: Invoice) -> None:
+    """What the lines say of trips is so, and there is a trip for the counterparty: nobody writes a stranger's books.
 
-    ``TripNotFound``, ``Invalid`` naming the line, ``TripBilled``.
+    ``TripNotFound``, ``Invalid`` naming the line, ``TripBilled``; ``OrganisationNotFound``, for a stranger as for one
+    that does not exist.
     """
+    await _check_trips(conn, invoice)
+    if not await storage.carries_for(conn, invoice.org_id, invoice.counterparty_org_id):
+        raise OrganisationNotFound
+
+
+async def _check_trips(conn: Connection, invoice: Invoice) -> None:
+    """Own trips for this counterparty that no other live invoice bills; they are held until the transaction ends."""
     trip_ids = {line.trip_id for line in invoice.lines if line.trip_id is not None}
     if not trip_ids:
         return

@@ -9,13 +9,14 @@ from aiohttp import web
 
 from waypost.identity.domain import OrganisationNotFound
 from waypost.invoices import wire
-from waypost.invoices.domain import Filter, Invoice, InvoiceEmpty, InvoiceMoveRefused, InvoiceNotFound, TripBilled
+from waypost.invoices.domain import OPEN, Filter, Invoice, InvoiceEmpty, InvoiceMoveRefused, InvoiceNotFound, TripBilled
 from waypost.invoices.issuing import Issuing
 from waypost.invoices.service import Invoices, NewInvoice
 from waypost.kernel.principal import MONEY, WATCHERS
 from waypost.platform.routes import Cache, Route
 from waypost.platform.web import (
     PRINCIPAL,
+    BadQuery,
     if_match,
     path_id,
     read_body,
@@ -51,7 +52,7 @@ class InvoiceRoutes:
                   errors=(*MOVING, *WRITING), versioned=True),
             Route("DELETE", ONE, self.delete, status=204, roles=MONEY, errors=MOVING),
             Route("POST", ONE + "/issue", self.issue, answer=wire.Invoice, roles=MONEY,
-                  errors=(*MOVING, InvoiceEmpty, TripNotFound, TripBilled), versioned=True),
+                  errors=(*MOVING, *WRITING, InvoiceEmpty), versioned=True),
             Route("POST", ONE + "/send", self.send, answer=wire.Invoice, roles=MONEY, errors=MOVING, versioned=True),
             Route("POST", ONE + "/void", self.void, answer=wire.Invoice, body=wire.VoidReason, body_optional=True,
                   roles=MONEY, errors=MOVING, versioned=True),
@@ -63,6 +64,8 @@ class InvoiceRoutes:
         """
         query, principal = read_query(request, wire.InvoicesQuery), request[PRINCIPAL]
         today = await self.invoices.today(principal)
+        if query.overdue and query.status not in (None, *OPEN):
+            raise BadQuery(f"overdue: an invoice that is {query.status} never is; leave out status")
         overdue_on = today if query.overdue else None
         wanted = Filter(query.direction, query.status, query.counterparty_org_id, overdue_on)
         page = await self.invoices.list(principal, wanted, query.limit, query.cursor)

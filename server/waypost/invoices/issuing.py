@@ -8,7 +8,7 @@ from uuid import UUID
 
 from waypost.invoices import announce, books, storage
 from waypost.invoices.announce import Ground
-from waypost.invoices.billing import check_trips
+from waypost.invoices.billing import check_billable
 from waypost.invoices.domain import Invoice, InvoiceEmpty, Issued, Kind, Move, check_move, issued
 from waypost.invoices.service import Invoices, lock_own, record, visible
 from waypost.kernel.ids import new_id
@@ -31,7 +31,7 @@ class Issuing:
             check_move(Move.ISSUE, draft)
             if draft.total_minor <= 0:
                 raise InvoiceEmpty
-            await check_trips(conn, draft)
+            await check_billable(conn, draft)
             given = await self._number(conn, principal.org_id, Kind.INVOICE, today, draft.terms_days)
             await storage.issue(conn, principal.org_id, invoice_id, given)
             after = await visible(conn, principal, invoice_id)

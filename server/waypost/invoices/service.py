@@ -9,11 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from waypost.identity import audit
-from waypost.identity.domain import OrganisationNotFound
 from waypost.identity.rules import Rules
 from waypost.invoices import announce, storage, storage_lists
 from waypost.invoices.announce import Ground
-from waypost.invoices.billing import check_trips
+from waypost.invoices.billing import check_billable
 from waypost.invoices.domain import (
     Filter,
     Invoice,
@@ -108,9 +107,9 @@ class Invoices:
             created_by=principal.user_id,
             lines=new.lines,
         )
-        await self._check_counterparty(principal, new.counterparty_org_id)
+        _check_not_own(principal, new.counterparty_org_id)
         async with self.database.transaction(principal.org_id) as conn:
-            await check_trips(conn, draft)
+            await check_billable(conn, draft)
             await storage.add(conn, draft)
             await self._record(conn, principal, draft, "created")
         (named,) = await self.named([draft])
@@ -124,13 +123,13 @@ class Invoices:
         if not columns:
             return await self.find(principal, invoice_id)
         if "counterparty_org_id" in columns:
-            await self._check_counterparty(principal, columns["counterparty_org_id"])
+            _check_not_own(principal, columns["counterparty_org_id"])
         async with self.database.transaction(principal.org_id) as conn:
             before = await lock_own(conn, principal, invoice_id, expected)
             check_move(Move.CHANGE, before)
             draft = replace(before, **columns)
             sums = totals(draft.lines)
-            await check_trips(conn, draft)
+            await check_billable(conn, draft)
             await storage.change(conn, draft, sums, self.clock.now())
             changed = await visible(conn, principal, invoice_id)
             await self._record(conn, principal, changed, "changed")
@@ -154,15 +153,14 @@ class Invoices:
             for row in rows
         ]
 
-    async def _check_counterparty(self, principal: Principal, counterparty: UUID) -> None:
-        if counterparty == principal.org_id:
-            raise invalid_field("counterpartyOrgId", "that is your own organisation")
-        if not await names_of(self.database, [counterparty]):
-            raise OrganisationNotFound
-
     async def _record(self, conn: Connection, principal: Principal, invoice: Invoice, what: str) -> None:
         await record(conn, principal, self.clock, invoice, what)
         await announce.changed(Ground(self.clock, self.publisher), conn, invoice, deleted=what == "deleted")
+
+
+def _check_not_own(principal: Principal, counterparty: UUID) -> None:
+    if counterparty == principal.org_id:
+        raise invalid_field("counterpartyOrgId", "that is your own organisation")
 
 
 async def record(

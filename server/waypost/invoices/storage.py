@@ -85,6 +85,7 @@ UPDATE invoices SET paid_minor = paid_minor + $3, status = $4, updated_at = $5, 
 HOLD_TRIPS = """
 SELECT id, destination_org_id FROM trips WHERE org_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
+CARRIES_FOR = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND destination_org_id = $2)"
 BILLED = """
 SELECT l.trip_id, i.number FROM invoice_lines l JOIN invoices i ON i.org_id = l.org_id AND i.id = l.invoice_id
  WHERE l.org_id = $1 AND l.trip_id = ANY($2::uuid[]) AND i.id <> $3 AND i.kind = 'invoice' AND i.status <> 'voided'
@@ -170,6 +171,11 @@ async def hold_trips(conn: Connection, org_id: UUID, trip_ids: Collection[UUID])
     """Of own trips, held until the transaction ends, for whom each is."""
     rows = await conn.fetch(HOLD_TRIPS, org_id, list(trip_ids))
     return {row["id"]: row["destination_org_id"] for row in rows}
+
+
+async def carries_for(conn: Connection, org_id: UUID, counterparty_org_id: UUID) -> bool:
+    """There is a trip of the one for the other."""
+    return bool(await conn.fetchval(CARRIES_FOR, org_id, counterparty_org_id))
 
 
 async def billed(

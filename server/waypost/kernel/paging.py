@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from waypost.kernel.errors import Malformed
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+BIGINT = 2**63  # what a bigint is below
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -39,12 +41,40 @@ def encode_cursor(key: object) -> str:
 
 
 def decode_cursor(text: str, key_type: type[K]) -> K:
-    """The sort key of ``text``; ``BadCursor`` when it is not of this list's kind."""
+    """The sort key of ``text``; ``BadCursor`` when it is not of this list's kind, or of nothing that a row can have: a
+    cursor may be anybody's making.
+    """
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return msgspec.msgpack.decode(raw, type=key_type)
+        key = msgspec.msgpack.decode(raw, type=key_type)
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         raise BadCursor from error
+    if not _may_be_stored(key):
+        raise BadCursor
+    return key
+
+
+def _may_be_stored(value: object) -> bool:
+    """Can a column hold it, with the one meaning that it has here?"""
+    match value:
+        case str():
+            return "\0" not in value
+        case int():
+            return -BIGINT <= value < BIGINT
+        case datetime():
+            return value.tzinfo is not None and _is_in_calendar(value)
+        case tuple() | list():
+            return all(map(_may_be_stored, value))
+    return True
+
+
+def _is_in_calendar(at: datetime) -> bool:
+    """In UTC, too."""
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def page_of(rows: Sequence[T], limit: int, key: Callable[[T], object]) -> Page[T]:

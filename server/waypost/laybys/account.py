@@ -12,7 +12,7 @@ from uuid import UUID
 
 from waypost.kernel.errors import invalid_field
 from waypost.kernel.principal import Principal
-from waypost.laybys import completion, domain, notices, record, stock, storage
+from waypost.laybys import completion, dates, domain, notices, record, stock, storage
 from waypost.laybys.domain import Layby, LaybyMoveRefused, LaybyNotFound, Move, Order, Share, Status
 from waypost.laybys.ports import Ground
 from waypost.laybys.references import normal_form
@@ -59,15 +59,16 @@ async def pay(
 ) -> Paid:
     """Apply money that came for a locked layby, as far as it can be (``share``); the caller keeps the rest as credit.
 
-    It reinstates a defaulted layby while its window is open, and completes one of which nothing is owed any more.
+    It completes a layby of which nothing is owed any more. While the window of a defaulted one is open, it pays it, and
+    reinstates it once nothing is past due; the window stays, so that it is no longer after the next default.
     """
     part = domain.share(layby, amount_minor, today)
     if part.applied_minor <= 0:
         return Paid(layby, part)
-    reinstated = layby.status is Status.DEFAULTED
     after = replace(layby, paid_minor=layby.paid_minor + part.applied_minor)
+    reinstated = layby.status is Status.DEFAULTED and not domain.past_due_minor(after, today)
     if reinstated:
-        after = replace(after, status=Status.ACTIVE, defaulted_at=None, reinstate_until=None)
+        after = replace(after, status=Status.ACTIVE, defaulted_at=None)
     done = after.balance_minor == 0
     if done:
         after = completion.completed(after, today, ground.clock.now())
@@ -88,15 +89,16 @@ async def take_back(
     conn: Connection,
     layby: Layby,
     amount_minor: int,
-    today: date,  # noqa: ARG001 - every deed with money names its day
+    today: date,
     *,
     actor: Principal | None = None,
     reopen: bool,
 ) -> Layby:
     """Undo applied money of a locked layby that runs: a refund, or (``reopen``) a reversal.
 
-    A reversal opens a completed layby again, unless its goods are out. ``LaybyMoveRefused`` where it cannot be: then
-    nothing of the layby changes, and the caller books the amount against the customer's credit.
+    A reversal opens a completed layby again, unless its goods are out. Who owes again what was covered has some days to
+    pay it (``dates.with_time_to_pay``); of a defaulted layby no date moves. ``LaybyMoveRefused`` where it cannot be:
+    then nothing of the layby changes, and the caller books the amount against the customer's credit.
     """
     was_completed = layby.status is Status.COMPLETED
     if was_completed:
@@ -109,10 +111,13 @@ async def take_back(
     after = replace(opened, paid_minor=layby.paid_minor - amount_minor)
     if not reopen:
         await _check_handed_over(conn, after)
+    if after.status is not Status.DEFAULTED:
+        after = dates.with_time_to_pay(layby, after, after.held_since or today)
+        await storage.move_dates(conn, layby, dates.differing(layby, after))
     after = await record.saved(ground, conn, layby, after)
     if was_completed:
         await completion.unbook(ground, conn, layby, after, actor)
-    data = {"amountMinor": amount_minor, "balanceMinor": after.balance_minor}
+    data = {"amountMinor": amount_minor, "balanceMinor": after.balance_minor, **dates.said(layby, after)}
     event = await record.keep(ground, conn, after, "taken_back", data, actor)
     await record.tell(ground, conn, after, event)
     return after

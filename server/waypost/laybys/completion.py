@@ -26,6 +26,7 @@ def completed(layby: Layby, today: date, now: datetime) -> Layby:
         completions=layby.completions + 1,
         completed_at=now,
         collect_by=today + timedelta(days=layby.terms.rules.collect_days),
+        reinstate_until=None,
     )
 
 
@@ -34,7 +35,7 @@ def check_reopening(layby: Layby, *, reopen: bool) -> None:
     if not reopen:
         raise LaybyMoveRefused("The layby is completed; nothing of it is paid back.", laybyStatus=str(layby.status))
     domain.check_move(Move.REOPEN, layby.status)
-    if layby.released_at is not None:
+    if layby.is_out:
         raise LaybyMoveRefused("The goods are out; nothing of the layby changes.", laybyStatus=str(layby.status))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 
 from waypost.kernel.errors import invalid_field
 from waypost.laybys import schedule
-from waypost.laybys.domain import Instalment, Layby, covered
+from waypost.laybys.domain import Instalment, Layby, covered, open_parts
+
+TIME_TO_PAY = timedelta(days=7)  # for what was paid, and is owed again
 
 
 def open_instalments(layby: Layby) -> list[Instalment]:
@@ -30,6 +32,20 @@ def behind(layby: Layby, today: date) -> int:
     """How many days the oldest open date has passed."""
     open_ = open_instalments(layby)
     return max(0, (today - open_[0].due_date).days) if open_ else 0
+
+
+def with_time_to_pay(before: Layby, after: Layby, today: date) -> Layby:
+    """``after``, of which money was taken back: what was covered ``before`` and is owed again falls due in
+    ``TIME_TO_PAY`` at the earliest; the dates behind it move with it.
+    """
+    earliest, owed = today + TIME_TO_PAY, zip(open_parts(before), open_parts(after), strict=True)
+    again = next((each for each, (old, new) in zip(after.instalments, owed, strict=True) if new > 0 >= old), None)
+    if again is not None:
+        days = max(0, (earliest - again.due_date).days)
+        return _with(after, schedule.moved(after.instalments, days, again.n))
+    if not after.instalments and before.balance_minor <= 0 < after.balance_minor:
+        return replace(after, final_date=max(earliest, after.final_date))
+    return after
 
 
 def extended(layby: Layby, days: int | None, to: Sequence[date], today: date) -> Layby:

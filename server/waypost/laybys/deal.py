@@ -36,7 +36,6 @@ class Deal:
     items: Sequence[NewItem]
     trade: str | None = None
     currency: str | None = None
-    jurisdiction: str | None = None
     rhythm: Rhythm | None = None
     instalments: int | None = None
     dates: Sequence[date] = ()

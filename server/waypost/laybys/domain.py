@@ -170,6 +170,7 @@ class Layby:
     completions: int = 0
     completed_at: datetime | None = None
     collect_by: date | None = None
+    sent_out_at: datetime | None = None
     released_at: datetime | None = None
     defaulted_at: datetime | None = None
     reinstate_until: date | None = None
@@ -184,6 +185,11 @@ class Layby:
     def payable_minor(self) -> int:
         """Goods and fees as they were agreed (R2)."""
         return self.items_minor + self.service_fee_minor + self.admin_fee_minor
+
+    @property
+    def is_out(self) -> bool:
+        """Are the goods gone: with the customer, or on their way there?"""
+        return self.released_at is not None or self.sent_out_at is not None
 
     @property
     def balance_minor(self) -> int:
@@ -265,6 +271,15 @@ def next_due(layby: Layby) -> NextDue | None:
         if part > 0:
             return NextDue(instalment.n, instalment.due_date, part)
     return NextDue(0, layby.final_date, layby.balance_minor)
+
+
+def past_due_minor(layby: Layby, today: date) -> int:
+    """What is owed of dates that have passed, late fees with the last of them."""
+    due = next_due(layby)
+    if due is None or due.due_date >= today:
+        return 0
+    pairs = zip(layby.instalments, open_parts(layby), strict=True)
+    return sum(part for each, part in pairs if each.due_date < today) or due.open_minor
 
 
 def missed(layby: Layby, today: date) -> list[Instalment]:

@@ -26,18 +26,25 @@ async def default(ground: Ground, conn: Connection, layby: Layby, today: date) -
     if reason is None:
         return layby
     domain.check_move(Move.DEFAULT, layby.status)
-    days = layby.terms.rules.reinstate_days
     missed = len(domain.missed(layby, today))
     after = replace(
         layby,
         status=Status.DEFAULTED,
         defaulted_at=ground.clock.now(),
-        reinstate_until=today + timedelta(days=days) if days else None,
+        reinstate_until=_window(layby, today),
     )
     after = await record.saved(ground, conn, layby, after)
     await record.notify(ground, conn, after, notices.defaulted(after, missed))
     await record.happened(ground, conn, after, "defaulted", {"reason": reason, "missed": missed})
     return after
+
+
+def _window(layby: Layby, today: date) -> date | None:
+    """Until when a payment brings it back. A window that an earlier default has opened is not made longer."""
+    days = layby.terms.rules.reinstate_days
+    if domain.may_reinstate(layby, today):
+        return layby.reinstate_until
+    return today + timedelta(days=days) if days else None
 
 
 async def _charge(ground: Ground, conn: Connection, layby: Layby, n: int) -> Layby:

@@ -178,14 +178,17 @@ def reason_against(kind: str, facts: Mapping[str, str], now: Standing) -> str | 
 
 
 def _reason_against_asking(kind: str, facts: Mapping[str, str], now: Standing) -> str | None:
-    """Money is asked for only while it is owed, on the date that the customer is told."""
-    if now.status is not Status.ACTIVE:
+    """Money is asked for only while it is owed, on the date that the customer is told. That a fee was charged is said
+    of a layby that defaulted the same night, too.
+    """
+    charged = kind == kinds.LATE_FEE_APPLIED
+    if now.status is not Status.ACTIVE and not (charged and now.status is Status.DEFAULTED):
         return f"layby_{now.status}"
     if now.next_due_n is None:
         return "nothing_owed"
     if kind == kinds.COMPLETION_REMINDER:
         return None if facts.get("finalDate") == now.final_date.isoformat() else "dates_moved"
-    if kind == kinds.LATE_FEE_APPLIED:
+    if charged:
         return None
     n = int(facts.get("n") or 0)
     if now.next_due_n > n:

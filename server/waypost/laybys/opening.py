@@ -46,9 +46,7 @@ async def planned(conn: Connection, clock: Clock, org_id: UUID, deal: Deal, depo
     selling = settings.selling
     if deal.currency is not None and deal.currency not in PLACES:
         raise invalid_field("currency", "there is no such currency; give an ISO 4217 code such as USD")
-    terms = await terms_for(
-        conn, org_id, selling, deal.trade or selling.trade, deal.jurisdiction or selling.jurisdiction, deal.currency
-    )
+    terms = await terms_for(conn, org_id, selling, deal.trade or selling.trade, deal.currency)
     return worked_out(deal, terms, deposit_minor, _today(settings, clock))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from waypost.kernel.errors import Conflict
@@ -68,19 +68,27 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True)
-class Deliveries:
+class Arrivals:
     """What trips tell of their moves, inside the transaction of the move."""
 
     ground: Ground
 
     async def trip_moved(self, conn: Connection, trip: Trip, move: TripMove) -> None:
-        """A trip that arrives brings its order's goods to the customer; any other is no concern of laybys."""
-        if move is not TripMove.COMPLETE:
+        """A trip that starts takes its order's goods out, and brings them to the customer as it is completed, or back
+        as it is cancelled; any other is no concern of laybys.
+        """
+        if move is TripMove.CHANGE:
             return
         layby_id = await storage_orders.layby_of_trip(conn, trip.org_id, trip.id)
         if layby_id is None:
             return
         layby = await account.lock(conn, trip.org_id, layby_id)
         order = await storage_orders.order_of(conn, trip.org_id, layby_id)
-        if layby.status is Status.COMPLETED and layby.released_at is None and order and order.trip_id == trip.id:
+        if layby.status is not Status.COMPLETED or layby.released_at or order is None or order.trip_id != trip.id:
+            return
+        if move is TripMove.COMPLETE:
             await goods.release(self.ground, conn, layby, "delivered", {"tripId": trip.id}, None)
+        elif layby.is_out or move is TripMove.START:
+            out_at = self.ground.clock.now() if move is TripMove.START else None
+            after = await record.saved(self.ground, conn, layby, replace(layby, sent_out_at=out_at))
+            await record.happened(self.ground, conn, after, f"trip_{move}", {"tripId": trip.id})

@@ -42,7 +42,7 @@ class RuleBook:
         selling = (await self.settings.of(principal.org_id)).selling
         async with self.database.transaction(principal.org_id) as conn:
             own = await storage_rules.find_rules(conn, principal.org_id)
-        return [_terms(own.get(trade), selling, trade, selling.jurisdiction) for trade in TRADES]
+        return [_terms(own.get(trade), selling, trade) for trade in TRADES]
 
     async def of(self, principal: Principal, trade: str) -> Terms:
         """The terms of a new agreement. ``TradeNotFound``."""
@@ -50,7 +50,8 @@ class RuleBook:
         _check_trade(trade)
         selling = (await self.settings.of(principal.org_id)).selling
         async with self.database.transaction(principal.org_id) as conn:
-            return await terms_for(conn, principal.org_id, selling, trade, selling.jurisdiction)
+            own = await storage_rules.find_rules(conn, principal.org_id, trade)
+        return _terms(own.get(trade), selling, trade)
 
     async def change(self, principal: Principal, rules: TradeRules, *, expected: int | None = None) -> Terms:
         """Make the next version of ``rules.trade``'s rules; their currency and version are set here.
@@ -77,25 +78,22 @@ class RuleBook:
         return Terms(made, law)
 
 
-async def terms_for(
-    conn: Connection, org_id: UUID, selling: Selling, trade: str, jurisdiction: str, currency: str | None = None
-) -> Terms:
-    """What a new agreement is made under: the organisation's rules or the defaults, within the law there.
+async def terms_for(conn: Connection, org_id: UUID, selling: Selling, trade: str, currency: str | None = None) -> Terms:
+    """What a new agreement is made under: the organisation's rules or the defaults, within the law where it sells.
 
-    ``currency`` None: the organisation's. ``Invalid`` for a trade or a jurisdiction that there is not.
+    ``currency`` None: the organisation's. ``Invalid`` for a trade that there is not, and for a currency in which a
+    limit of the organisation's own rules means nothing.
     """
     if trade not in TRADES:
         raise invalid_field("trade", f"one of {', '.join(TRADES)}")
-    if jurisdiction not in JURISDICTIONS:
-        raise invalid_field("jurisdiction", f"one of {', '.join(JURISDICTIONS)}")
-    own = await storage_rules.find_rules(conn, org_id, trade)
-    return _terms(own.get(trade), selling, trade, jurisdiction, currency)
+    own = (await storage_rules.find_rules(conn, org_id, trade)).get(trade)
+    if own and own.most_total_minor is not None and own.currency != (currency or selling.currency):
+        raise invalid_field("currency", f"{own.currency}: the rules of {trade} limit the total in it")
+    return _terms(own, selling, trade, currency)
 
 
-def _terms(
-    own: TradeRules | None, selling: Selling, trade: str, jurisdiction: str, currency: str | None = None
-) -> Terms:
-    law, currency = JURISDICTIONS[jurisdiction], currency or selling.currency
+def _terms(own: TradeRules | None, selling: Selling, trade: str, currency: str | None = None) -> Terms:
+    law, currency = JURISDICTIONS[selling.jurisdiction], currency or selling.currency
     rules = in_currency(own, currency) if own else default_rules(trade, currency)
     return Terms(lawful(rules, law), law)
 

@@ -56,7 +56,6 @@ class TradeRules(msgspec.Struct, frozen=True, rename="camel"):
     reinstate_days: int = 30
     extensions: int = 2
     extension_days: int = 30
-    needs_approval: bool = False
     partial_hand_over: bool = False
     most_items: int = 50
     most_total_minor: int | None = None
@@ -82,18 +81,17 @@ class _Default(NamedTuple):
     late_fee_after_days: int
     cancellation: int  # percent of what was paid
     default_after: int
-    approval: bool
     in_parts: bool
     most_items: int
 
 
 _DEFAULTS: Mapping[str, _Default] = {
-    "clothing": _Default((20, 80, 20), Rhythm.FORTNIGHTLY, 90, 0, 0, 5, 1, 10, 2, False, False, 30),
-    "hardware": _Default((50, 80, 50), Rhythm.MONTHLY, 60, 100, 5, 10, 1, 5, 1, False, True, 50),
-    "grocery": _Default((30, 70, 30), Rhythm.WEEKLY, 30, 0, 0, 2, 1, 15, 1, False, False, 100),
-    "restaurant": _Default((100, 100, 100), Rhythm.WEEKLY, 14, 200, 10, 20, 1, 25, 1, True, False, 20),
-    "construction": _Default((40, 90, 40), Rhythm.MONTHLY, 120, 150, 10, 15, 2, 5, 2, True, True, 200),
-    "other": _Default((20, 80, 30), Rhythm.FORTNIGHTLY, 60, 0, 0, 5, 1, 10, 2, False, False, 50),
+    "clothing": _Default((20, 80, 20), Rhythm.FORTNIGHTLY, 90, 0, 0, 5, 1, 10, 2, False, 30),
+    "hardware": _Default((50, 80, 50), Rhythm.MONTHLY, 60, 100, 5, 10, 1, 5, 1, True, 50),
+    "grocery": _Default((30, 70, 30), Rhythm.WEEKLY, 30, 0, 0, 2, 1, 15, 1, False, 100),
+    "restaurant": _Default((100, 100, 100), Rhythm.WEEKLY, 14, 200, 10, 20, 1, 25, 1, False, 20),
+    "construction": _Default((40, 90, 40), Rhythm.MONTHLY, 120, 150, 10, 15, 2, 5, 2, True, 200),
+    "other": _Default((20, 80, 30), Rhythm.FORTNIGHTLY, 60, 0, 0, 5, 1, 10, 2, False, 50),
 }  # fmt: skip
 TRADES = tuple(_DEFAULTS)
 _MONEY = ("admin_fee_minor", "late_fee_minor", "stated_cost_minor", "most_total_minor")
@@ -119,7 +117,6 @@ def default_rules(trade: str, currency: str, jurisdiction: Jurisdiction | None =
         late_fee_after_days=row.late_fee_after_days,
         cancellation_fee_bp=row.cancellation * 100,
         default_after_missed=row.default_after,
-        needs_approval=row.approval,
         partial_hand_over=row.in_parts,
         most_items=row.most_items,
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated, NamedTuple
 from uuid import UUID
+
+from msgspec import Meta
 
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import TELLERS, WATCHERS, Principal
@@ -16,6 +19,13 @@ from waypost.laybys.domain import LaybyNotFound
 from waypost.laybys.storage_lists import Filter, Listed
 from waypost.laybys.storage_read import LaybyEvent, Whole
 from waypost.laybys.storage_stock import StockLine
+from waypost.platform.codec import NO_NUL
+
+
+class StockPlace(NamedTuple):
+    """Where the stock report goes on; of a cursor, which may be anybody's making."""
+
+    product: Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +76,9 @@ class Laybys:
     ) -> Page[StockLine]:
         """By product what the shop's stock keeping was told, against what the open laybys hold."""
         principal.require(WATCHERS)
-        after = decode_cursor(cursor, str) if cursor else None
+        after = decode_cursor(cursor, StockPlace).product if cursor else None
         async with self.desk.database.transaction(principal.org_id) as conn:
             rows = await storage_stock.report(
                 conn, principal.org_id, product=product, differing=differing, after=after, limit=limit
             )
-        return page_of(rows, limit, lambda line: line.product)
+        return page_of(rows, limit, lambda line: (line.product,))

@@ -21,7 +21,7 @@ COLUMNS = """
        l.currency, l.items_minor, l.service_fee_minor, l.admin_fee_minor, l.late_fees_minor, l.paid_minor,
        l.deposit_minor, l.rhythm, l.start_date, l.final_date, l.terms, l.created_at, l.updated_at, l.version,
        l.told_before_at, l.note, l.extensions, l.held_since, l.completions, l.completed_at, l.collect_by,
-       l.released_at, l.defaulted_at, l.reinstate_until, l.cancelled_at, l.cancelled_by, l.cancellation,
+       l.sent_out_at, l.released_at, l.defaulted_at, l.reinstate_until, l.cancelled_at, l.cancelled_by, l.cancellation,
        l.cancellation_fee_minor, l.refund_due_minor, l.created_by
 """
 LOCK = f"""
@@ -65,7 +65,8 @@ UPDATE laybys
        late_fees_minor = late_fees_minor + $6, paid_minor = paid_minor + $7, refund_due_minor = refund_due_minor + $8,
        final_date = $9, next_due_n = $10, next_due_date = $11, next_due_minor = $12, note = $13, extensions = $14,
        held_since = $15, completions = $16, completed_at = $17, collect_by = $18, released_at = $19, defaulted_at = $20,
-       reinstate_until = $21, cancelled_at = $22, cancelled_by = $23, cancellation = $24, cancellation_fee_minor = $25
+       reinstate_until = $21, cancelled_at = $22, cancelled_by = $23, cancellation = $24, cancellation_fee_minor = $25,
+       sent_out_at = $26
  WHERE org_id = $1 AND id = $2 AND version = $3 RETURNING version
 """
 MOVE_DATES = """
@@ -148,7 +149,7 @@ async def save(conn: Connection, before: Layby, after: Layby, now: datetime) -> 
         due and due.open_minor, after.note, after.extensions, after.held_since, after.completions, after.completed_at,
         after.collect_by, after.released_at, after.defaulted_at, after.reinstate_until, after.cancelled_at,
         after.cancelled_by, msgspec.json.encode(after.cancellation).decode() if after.cancellation else None,
-        after.cancellation_fee_minor,
+        after.cancellation_fee_minor, after.sent_out_at,
     )  # fmt: skip
     if version is None:
         raise LostUnderLock(before.id)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import UUID
+
+from msgspec import Meta
 
 from waypost.identity.service import settings_of
 from waypost.kernel.clock import Clock
-from waypost.kernel.paging import Page, decode_cursor, page_of
+from waypost.kernel.paging import BadCursor, Page, decode_cursor, page_of
 from waypost.kernel.principal import WATCHERS, Principal
 from waypost.kernel.zones import zone_or_utc
 from waypost.laybys import account, domain, dues, notices, steps, storage_sweeps
@@ -26,6 +28,7 @@ from waypost.laybys.storage_sweeps import Said, SweepRun
 from waypost.notifications import outbox
 from waypost.notifications.domain import Promise
 from waypost.notifications.ports import Checkpoint, pass_on
+from waypost.platform.codec import NO_NUL
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.realtime.service import Publisher
 
@@ -36,6 +39,13 @@ RUNS_KEPT = timedelta(days=90)
 Notice = tuple[Said, Promise]
 Wanted = Callable[[Layby, datetime], Iterable[Notice]]
 Deed = Callable[[Ground, Connection, Layby, date], Awaitable[Layby]]
+
+
+class RunPlace(NamedTuple):
+    """Where a list of runs goes on; of a cursor, which may be anybody's making."""
+
+    due_at: Annotated[datetime, Meta(tz=True)]
+    name: Annotated[str, Meta(max_length=100, pattern=NO_NUL)]
 
 
 class _Sweep(NamedTuple):
@@ -106,7 +116,9 @@ class Sweeps:
     async def runs(self, principal: Principal, name: str | None, limit: int, cursor: str | None) -> Page[SweepRun]:
         """How far the sweeps are, and what they did before; the newest first."""
         principal.require(WATCHERS)
-        after = decode_cursor(cursor, tuple[datetime, str]) if cursor else None
+        after = decode_cursor(cursor, RunPlace) if cursor else None
+        if after and not 1970 <= after.due_at.year < 2200:  # noqa: PLR2004 - what the database can hold of any zone
+            raise BadCursor
         async with self.database.transaction(principal.org_id) as conn:
             rows = await storage_sweeps.list_runs(conn, principal.org_id, name, after, limit)
         return page_of(rows, limit, lambda run: (run.due_at, run.name))

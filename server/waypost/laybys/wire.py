@@ -47,7 +47,6 @@ class Deal(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=T
     items: Annotated[list[NewItem], Meta(min_length=1, max_length=1000)]
     trade: str | None = None
     currency: Currency | None = None
-    jurisdiction: str | None = None
     rhythm: domain.Rhythm | None = None
     instalments: Annotated[int, Meta(ge=1, le=260)] | None = None
     dates: Dates = []
@@ -58,7 +57,6 @@ class Deal(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=T
             items=[item.to_domain() for item in self.items],
             trade=self.trade,
             currency=self.currency,
-            jurisdiction=self.jurisdiction,
             rhythm=self.rhythm,
             instalments=self.instalments,
             dates=self.dates,
@@ -165,7 +163,6 @@ class TermsSummary(msgspec.Struct, rename="camel"):
     extension_days: int
     collect_days: int
     partial_hand_over: bool
-    needs_approval: bool
     exemptions: list[str]
 
     @classmethod
@@ -184,7 +181,9 @@ class TermsSummary(msgspec.Struct, rename="camel"):
 class Layby(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """A layby whole. Amounts are minor units of ``currency``: balance = payable + late fees - paid.
 
-    ``refundDueMinor``: what of a cancelled one is still to be paid back; ``cancellation``: how that was worked out.
+    ``sentOutAt``: since when the goods are on their way, by the trip of its order; ``releasedAt``: since when they are
+    the customer's. ``refundDueMinor``: what of a cancelled one is still to be paid back; ``cancellation``: how that was
+    worked out.
     """
 
     id: UUID
@@ -221,6 +220,7 @@ class Layby(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     held_since: date | None = None
     completed_at: Instant | None = None
     collect_by: date | None = None
+    sent_out_at: Instant | None = None
     released_at: Instant | None = None
     defaulted_at: Instant | None = None
     reinstate_until: date | None = None
@@ -247,8 +247,10 @@ class Layby(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
             order=_order(found),
             told_before_at=instant_or_none(layby.told_before_at),
             completed_at=instant_or_none(layby.completed_at),
+            sent_out_at=instant_or_none(layby.sent_out_at),
             released_at=instant_or_none(layby.released_at),
             defaulted_at=instant_or_none(layby.defaulted_at),
+            reinstate_until=layby.reinstate_until if layby.status is domain.Status.DEFAULTED else None,
             cancelled_at=instant_or_none(layby.cancelled_at),
             cancellation=layby.cancellation or None,
         )
@@ -258,7 +260,7 @@ _PLAIN = (
     "id", "reference", "customer_id", "customer_name", "status", "trade", "jurisdiction", "currency", "items_minor",
     "service_fee_minor", "admin_fee_minor", "payable_minor", "late_fees_minor", "deposit_minor", "paid_minor",
     "balance_minor", "rhythm", "start_date", "final_date", "version", "note", "extensions", "held_since", "collect_by",
-    "reinstate_until", "cancelled_by", "cancellation_fee_minor", "refund_due_minor",
+    "cancelled_by", "cancellation_fee_minor", "refund_due_minor",
 )  # fmt: skip
 
 

@@ -34,6 +34,11 @@ class LaybysQuery(PageQuery, kw_only=True):
     overdue: bool = False
     q: Annotated[str, Meta(min_length=2, max_length=100, pattern=SOME_TEXT)] | None = None
 
+    def __post_init__(self) -> None:
+        by_due = self.due_from is not None or self.due_to is not None or self.overdue
+        if by_due and self.status not in (None, domain.Status.ACTIVE):
+            raise ValueError("only an active layby falls due: leave out status, or dueFrom, dueTo and overdue")
+
     def to_domain(self, today: date) -> Filter:
         yesterday = today - timedelta(days=1)
         due_to = min(self.due_to or yesterday, yesterday) if self.overdue else self.due_to

@@ -53,7 +53,6 @@ class NewRules(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     reinstate_days: Annotated[int, Meta(ge=0, le=3650)] = 30
     extensions: Annotated[int, Meta(ge=0, le=100)] = 2
     extension_days: Annotated[int, Meta(ge=1, le=365)] = 30
-    needs_approval: bool = False
     partial_hand_over: bool = False
     most_items: Annotated[int, Meta(ge=1, le=1000)] = 50
     most_total_minor: Annotated[int, Meta(ge=1, le=LARGEST_MINOR)] | None = None

@@ -73,6 +73,7 @@ KINDS: Mapping[Account, AccountKind] = {
     Account.TAX_RECOVERABLE: AccountKind.ASSET,
     Account.PROVIDER_FEES: AccountKind.EXPENSE,
 }
+GENERAL = [account for account in Account if account not in {Account.RECEIVABLE, Account.PAYABLE}]  # of no counterparty
 
 
 class Unbalanced(Exception):

@@ -28,11 +28,14 @@ _NEWEST = f"""
 _SUM = "(coalesce(s.balance_minor, 0) + coalesce(p.amount_minor, 0))::bigint"
 ACCOUNTS = f"""
 SELECT a.id, a.code, a.kind, a.currency, a.counterparty_org_id, {_SUM} AS balance_minor
-  FROM accounts a {_NEWEST}
+  FROM accounts a
+  JOIN LATERAL (
+    SELECT FROM postings WHERE org_id = a.org_id AND account_id = a.id ORDER BY entry_id LIMIT 1) posted_to ON true
+       {_NEWEST}
  WHERE a.org_id = $1 AND (a.code, a.currency, a.id) > ($2, $3, $4)
  ORDER BY a.code, a.currency, a.id LIMIT $5
 """  # noqa: S608 - constants of this file
-ACCOUNT_CURRENCY = "SELECT currency FROM accounts WHERE org_id = $1 AND id = $2"
+EXISTS = "SELECT true FROM postings WHERE org_id = $1 AND account_id = $2 ORDER BY entry_id LIMIT 1"
 BALANCE = f"SELECT {_SUM} FROM (SELECT $1::uuid AS org_id, $2::uuid AS id) a {_NEWEST}"  # noqa: S608
 CUSTOMER_BALANCE = """
 SELECT coalesce(sum(amount_minor), 0)::bigint FROM postings WHERE org_id = $1 AND customer_id = $2 AND account_id = $3
@@ -81,13 +84,14 @@ ORGANISATION_NAMES = "SELECT org_id, name FROM organisations WHERE org_id = ANY(
 
 
 async def accounts(conn: Connection, org_id: UUID, after: tuple[str, str, UUID], limit: int) -> list[BookedAccount]:
-    """By code, currency and id, ``limit + 1`` of them."""
+    """Those that were posted to, by code, currency and id, ``limit + 1`` of them."""
     rows = await conn.fetch(ACCOUNTS, org_id, *after, limit + 1)
     return [BookedAccount(**{**dict(row), "kind": AccountKind(row["kind"])}) for row in rows]
 
 
 async def account_exists(conn: Connection, org_id: UUID, account_id: UUID) -> bool:
-    return await conn.fetchval(ACCOUNT_CURRENCY, org_id, account_id) is not None
+    """It was posted to."""
+    return bool(await conn.fetchval(EXISTS, org_id, account_id))
 
 
 async def balance(conn: Connection, org_id: UUID, account_id: UUID) -> int:

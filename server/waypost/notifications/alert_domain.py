@@ -15,6 +15,7 @@ PAYMENT_REVIEW = "payment_review"
 PAYMENT_CREDIT = "payment_credit"
 REVERSAL_AFTER_COLLECTION = "reversal_after_collection"
 CALLBACK_QUARANTINED = "callback_quarantined"
+CALLBACK_STUCK = "callback_stuck"  # kept, and tried in vain so far
 RECONCILIATION_DIFFERENCE = "reconciliation_difference"
 STATEMENT_MISSING = "statement_missing"
 

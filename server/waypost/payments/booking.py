@@ -128,13 +128,15 @@ class Bookings:
         amount_minor: int | None,
         at: datetime,
         callback_id: UUID | None,
+        by_person: bool = False,
     ) -> Booked | None:
         """Undo what a payment did, wherever its money went since; ``amount_minor`` None: all of it.
 
         REVERSED with the new row (the first of them, where the money lay in several places); DUPLICATE; None: there is
-        no such payment (yet). REVIEW, with the payment and nothing done: more than was left of what came. What lies
-        where nothing can be taken back (goods that are out, a refund that was paid) is from now on the customer's debt:
-        credit below zero, and an alert.
+        no such payment (yet). REVIEW, with the payment and nothing done: more than was left of what came, or perhaps
+        the very money that a refund has noted (unless ``by_person``, who says that it is not). What lies where nothing
+        can be taken back (goods that are out, a refund that was paid) is from now on the customer's debt: credit below
+        zero, and an alert.
         """
         root = await storage.find_by_receipt(conn, org_id, provider, original_receipt)
         if root is None or root.kind is not Kind.PAYMENT:
@@ -142,9 +144,8 @@ class Bookings:
         held = await groups.hold(conn, org_id, root.id)
         if (known := await storage.find_by_receipt(conn, org_id, provider, receipt)) is not None:
             return Booked(Disposition.DUPLICATE, known)
-        left = held.group.to_reverse_minor
-        amount = left if amount_minor is None else amount_minor
-        if not 0 < amount <= left:
+        amount = held.group.to_reverse_minor if amount_minor is None else amount_minor
+        if not held.group.may_be_reversed(amount, by_person=by_person):
             return Booked(Disposition.REVIEW, root)
         like = self._reversal(held.group.root, receipt, at, callback_id)
         parts = taken_back(held.group, groups.reversible(held), amount)

@@ -18,6 +18,7 @@ VALIDATION: Final = "validation"
 QUERY: Final = "query"  # what we asked for ourselves
 REVERSAL: Final = "reversal"
 PARKED: Final = timedelta(minutes=1)  # what belongs to something that may not be written yet
+STUCK: Final = 8  # times that one was tried in vain (some minutes) before the staff are told
 OPEN_QUESTIONS: Final = frozenset({Disposition.REVIEW, Disposition.QUARANTINED})
 
 
@@ -84,6 +85,11 @@ class Callback:
 def alert_key(callback_id: UUID) -> str:
     """What the alert of its question is known by."""
     return f"callback:{callback_id}"
+
+
+def stuck_key(callback_id: UUID) -> str:
+    """What the alert that it cannot be finished is known by."""
+    return f"callback-stuck:{callback_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +266,7 @@ def undone(case: Case, reversal: Reversed, disposition: Disposition | None) -> P
         return Park("what it undoes is not there yet")
     why = {
         None: "there is no payment with the receipt that it undoes",
-        Disposition.REVIEW: "it undoes more than is left of the payment",
+        Disposition.REVIEW: "it undoes more than is left of the payment, or what a refund has noted already",
     }.get(disposition, "")
     return Close(
         disposition or Disposition.REVIEW, why, reversal.receipt, reversal.amount_minor, reversal.original_receipt

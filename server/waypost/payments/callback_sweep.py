@@ -8,6 +8,7 @@ from typing import Final
 
 from waypost.kernel.errors import Unavailable
 from waypost.payments import storage_callbacks
+from waypost.payments.callback_domain import STUCK
 from waypost.payments.callback_work import CallbackWork
 from waypost.payments.storage_callbacks import Due
 from waypost.platform.database import SYSTEM
@@ -53,3 +54,13 @@ class CallbackSweep:
                 log.warning("callback_waits", callback_id=str(row.id), tries=row.tries, reason=error.code)
             except Exception:  # noqa: BLE001 - whatever is wrong with this row, the others go on
                 log.exception("callback_failed", callback_id=str(row.id), tries=row.tries)
+                await self._tell(row)
+
+    async def _tell(self, row: Due) -> None:
+        """The staff, when it was tried often enough; what is not told now is told with the next try."""
+        if row.tries < STUCK:
+            return
+        try:
+            await self.work.tell_stuck(row.org_id, row.id, row.tries)
+        except Unavailable as error:
+            log.warning("callback_untold", callback_id=str(row.id), reason=error.code)

@@ -11,7 +11,7 @@ from uuid import UUID
 from waypost.kernel.clock import Clock
 from waypost.laybys import desk
 from waypost.notifications import outbox
-from waypost.notifications.alert_domain import CALLBACK_QUARANTINED, PAYMENT_REVIEW
+from waypost.notifications.alert_domain import CALLBACK_QUARANTINED, CALLBACK_STUCK, PAYMENT_REVIEW
 from waypost.notifications.alerts import alert, over
 from waypost.payments import callback_domain, notices, storage_callbacks, storage_prompts
 from waypost.payments import storage as storage_payments
@@ -30,6 +30,7 @@ from waypost.payments.callback_domain import (
     Park,
     Undo,
     alert_key,
+    stuck_key,
 )
 from waypost.payments.domain import Disposition
 from waypost.payments.ports import Checkpoint, Reader, pass_by
@@ -229,6 +230,14 @@ class CallbackWork:
             await self.raise_alert(conn, row, how)
         return await self._close(conn, row, how, payment_id)
 
+    async def tell_stuck(self, org_id: UUID, callback_id: UUID, tries: int) -> None:
+        """Money may lie in one that cannot be finished: a person hears of it, once. It is tried on."""
+        async with self.database.transaction(org_id) as conn:
+            await alert(
+                conn, self.publisher, self.clock, org_id, kind=CALLBACK_STUCK, key=stuck_key(callback_id),
+                subject_kind="callback", subject_id=callback_id, facts={"tries": str(tries)},
+            )  # fmt: skip
+
     async def raise_alert(self, conn: Connection, row: Callback, how: Close) -> None:
         """To the staff, once a callback."""
         kind = PAYMENT_REVIEW if how.disposition is Disposition.REVIEW else CALLBACK_QUARANTINED
@@ -241,4 +250,9 @@ class CallbackWork:
 
     async def _close(self, conn: Connection, row: Callback, how: Close, payment_id: UUID | None = None) -> Ended:
         await storage_callbacks.close(conn, row, how, payment_id, self.clock.now())
+        if row.tries > callback_domain.STUCK:
+            await over(
+                conn, self.publisher, self.clock, row.org_id, key=stuck_key(row.id), by=None,
+                resolution="it could be finished after all",
+            )  # fmt: skip
         return Ended(how.disposition, how.detail)

@@ -10,18 +10,17 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from waypost.identity.domain import token_hash
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.kernel.ids import new_id
-from waypost.payments import storage_callbacks, storage_prompts
+from waypost.payments import storage_callbacks
 from waypost.payments.callback_domain import VALIDATION, Callback, CallbackElsewhere, CallbackUnknown
 from waypost.payments.callback_work import CallbackWork, Ended
 from waypost.payments.domain import Disposition
+from waypost.payments.doors import Door, Doors
 from waypost.payments.ports import Checkpoint, pass_by
 from waypost.payments.providers.accounts import ProviderAccount, ProviderName
-from waypost.payments.providers_register import ProviderRegister
-from waypost.platform.database import SYSTEM, Connection, Database
+from waypost.platform.database import SYSTEM, Database
 from waypost.platform.telemetry import log
 
 __all__ = ["CallbackElsewhere", "CallbackUnknown", "Callbacks", "Door"]
@@ -31,16 +30,7 @@ ANSWER_S: Final = 3.0  # a validation's answer is its work; then it is a yes
 LOCK_MS: Final = 50
 SWEPT_AFTER: Final = timedelta(seconds=2)
 MOST_AT_WORK: Final = 50  # beyond it new ones are the sweep's
-SHORTEST_TOKEN, LONGEST_TOKEN = 16, 64
 LAST_WORK_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Whose address was called; ``prompt_id``: it was made for a single prompt."""
-
-    account: ProviderAccount
-    prompt_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -49,39 +39,22 @@ class Callbacks:
 
     database: Database
     clock: Clock
-    register: ProviderRegister
+    doors: Doors
     work: CallbackWork
     checkpoint: Checkpoint = field(default=pass_by)
     tasks: set[asyncio.Task[Ended | None]] = field(default_factory=set)
 
     async def door(self, token: str, address: str) -> Door:
-        """Whose callbacks' address has this token. ``CallbackUnknown``; ``CallbackElsewhere`` where the account names
-        networks and ``address`` is in none of them.
-        """
+        """Whose callbacks' address has this token, as it stands now; raises as ``Doors.find`` does."""
         async with self.database.transaction(SYSTEM) as conn:
-            return await self._door(conn, token, address)
-
-    async def _door(self, conn: Connection, token: str, address: str) -> Door:
-        found = await self._find(conn, token) if SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN else None
-        if found is None:
-            raise CallbackUnknown
-        if not found.account.lets_in(address):
-            log.warning("callback_refused", provider_id=str(found.account.id), reason="address")
-            raise CallbackElsewhere
-        return found
-
-    async def _find(self, conn: Connection, token: str) -> Door | None:
-        if (account := await self.register.find_by_token(conn, token)) is not None:
-            return Door(account)
-        prompt = await storage_prompts.by_token(conn, token_hash(token))
-        account = await self.register.of(conn, prompt.org_id, prompt.provider_id) if prompt else None
-        return Door(account, prompt.id) if prompt and account else None
+            return await self.doors.find(conn, token, address)
 
     async def arrive(self, token: str, provider: ProviderName, road: str, body: bytes, address: str) -> Ended | None:
         """``door`` and ``take`` in one transaction, for a provider whose bodies need no check."""
         self.checkpoint("received")
-        async with self.database.transaction(SYSTEM) as conn:
-            door = await self._door(conn, token, address)
+        door = self.doors.remembered(token, address)
+        async with self.database.transaction(door.account.org_id if door else SYSTEM) as conn:
+            door = door or await self.doors.find(conn, token, address)
             if door.account.provider is not provider:
                 raise CallbackUnknown
             row = self._row(door.account, road, body, address, door.prompt_id, None)

@@ -102,8 +102,7 @@ class Credit:
         return paid.layby
 
     async def _left(self, conn: Connection, layby: Layby) -> list[Remainder]:
-        rows = await storage_credit.credit_of(conn, layby.org_id, layby.customer_id)
-        return [row for row in rows if row.currency == layby.currency]
+        return await storage_credit.in_currency(conn, layby.org_id, layby.customer_id, layby.currency)
 
     def _rows(self, layby: Layby, left: Sequence[Remainder], total: int, actor: Principal | None) -> list[Payment]:
         """Rows that move ``total``, or as much as is there, out of credit, the oldest first."""

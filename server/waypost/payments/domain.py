@@ -193,11 +193,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A payment and all that came of it, summed up. ``places``: in the order in which money came there."""
+    """A payment and all that came of it, summed up. ``places``: in the order in which money came there;
+    ``sent_back_minor``: refunds that staff recorded by the way on which it came.
+    """
 
     root: Payment
     amount_minor: int
     reversed_minor: int
+    sent_back_minor: int
     credit_minor: int
     suspense_minor: int
     customer_id: UUID | None
@@ -215,6 +218,14 @@ class Group:
     def to_reverse_minor(self) -> int:
         """What its provider may still take back: what came, less what it took back already."""
         return self.root.amount_minor - self.reversed_minor
+
+    def may_be_reversed(self, amount_minor: int, *, by_person: bool) -> bool:
+        """Is it surely the provider's own doing? What is no more than staff say they sent back by the same way may be
+        that very money: only a person knows.
+        """
+        if not 0 < amount_minor <= self.to_reverse_minor:
+            return False
+        return by_person or amount_minor > self.sent_back_minor
 
 
 @dataclass(frozen=True, slots=True)

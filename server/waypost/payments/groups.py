@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from waypost.invoices import account as billing
@@ -11,7 +11,7 @@ from waypost.invoices.domain import Invoice
 from waypost.laybys import account, desk
 from waypost.laybys.domain import Layby, Status
 from waypost.ledger.domain import Account
-from waypost.payments import storage
+from waypost.payments import storage, storage_credit
 from waypost.payments.domain import Group, Payment, Place, Source
 from waypost.platform.database import Connection
 
@@ -43,9 +43,10 @@ async def hold(
     *,
     laybys: Collection[UUID] = (),
     invoices: Collection[UUID] = (),
+    roots: Collection[UUID] = (),
 ) -> Held:
-    """Lock a group: its laybys (and ``laybys``), its invoices (and ``invoices``), each in the order of their ids, then
-    its payment.
+    """Lock a group: its laybys (and ``laybys``), its invoices (and ``invoices``), then its payment (and ``roots``): of
+    each in the order of their ids.
 
     Which of them it has come to is only known for certain under the payment's lock. If there are more by then, all are
     let go and taken again in their order: who waited for a layby with the payment in hand would come to a deadlock.
@@ -56,7 +57,7 @@ async def hold(
         await conn.execute("SAVEPOINT held")
         found = await lock_laybys(conn, org_id, of_laybys)
         bills = {invoice_id: await billing.lock(conn, org_id, invoice_id) for invoice_id in sorted(of_invoices)}
-        await storage.lock_roots(conn, org_id, [root_id])
+        await storage.lock_roots(conn, org_id, {root_id, *roots})
         group = storage.group_of(await storage.rows_of(conn, org_id, root_id))
         if group.laybys <= of_laybys and group.invoices <= of_invoices:
             await conn.execute("RELEASE SAVEPOINT held")
@@ -69,6 +70,16 @@ async def look_at(conn: Connection, org_id: UUID, rows: Sequence[Payment]) -> He
     """A group as it is just now, of its rows, without a lock."""
     group = storage.group_of(rows)
     return Held(group, {layby_id: (await desk.whole(conn, org_id, layby_id)).layby for layby_id in group.laybys})
+
+
+async def less_debt(conn: Connection, held: Held) -> Held:
+    """With no more credit than its customer has in all: what they owe of other payments is taken off."""
+    group = held.group
+    if group.credit_minor <= 0:
+        return held
+    left = await storage_credit.in_currency(conn, group.root.org_id, group.customer_id, group.root.currency)
+    net = max(0, sum(each.credit_minor for each in left))
+    return replace(held, group=replace(group, credit_minor=min(group.credit_minor, net)))
 
 
 def reversible(held: Held) -> list[Source]:
@@ -89,6 +100,6 @@ def _source(place: Place, held: Held, *, reopen: bool) -> Source:
         return Source(place, place.applied_minor, Account.RECEIVABLE)
     if layby.status is Status.CANCELLED:
         return Source(place, min(place.applied_minor, layby.refund_due_minor), Account.REFUNDS_PAYABLE)
-    if layby.status is Status.COMPLETED and not (reopen and layby.released_at is None):
+    if layby.status is Status.COMPLETED and not (reopen and not layby.is_out):
         return Source(place, 0)
     return Source(place, place.applied_minor)

@@ -19,6 +19,7 @@ from waypost.laybys import desk
 from waypost.laybys import domain as laybys
 from waypost.laybys.domain import Layby, Move
 from waypost.payments import storage_prompts as storage
+from waypost.payments.days import today_of
 from waypost.payments.domain import TooMuch
 from waypost.payments.prompt_domain import (
     NoPhone,
@@ -33,6 +34,7 @@ from waypost.payments.prompt_domain import (
 )
 from waypost.payments.providers.daraja_requests import whole_units
 from waypost.payments.providers_register import new_token
+from waypost.payments.till import check_open
 from waypost.platform.database import Connection, Database
 from waypost.platform.secretbox import SecretBox
 from waypost.platform.telemetry import request_id
@@ -64,6 +66,9 @@ class Prompts:
         async with self.database.transaction(org_id) as conn:
             layby = (await desk.whole(conn, org_id, asked.layby_id)).layby
             laybys.check_move(Move.PAY, layby.status)
+            if layby.balance_minor <= 0:
+                raise NothingOwed
+            check_open(layby, await today_of(conn, org_id, self.clock))
             provider_id = await storage.account_for(conn, org_id, layby.currency)
             if provider_id is None:
                 raise NoPromptProvider
@@ -140,8 +145,6 @@ class Prompts:
 
 def _amount(layby: Layby, given: int | None) -> int:
     """What is due next, unless another amount is given; in whole units, rounded up: what is too much becomes credit."""
-    if layby.balance_minor <= 0:
-        raise NothingOwed
     if given is not None and given > layby.balance_minor:
         raise TooMuch(
             f"Only {layby.balance_minor} is owed.", [{"field": "amountMinor", "detail": "more than the balance"}],

@@ -15,7 +15,7 @@ from waypost.laybys import account
 from waypost.laybys.domain import Layby
 from waypost.laybys.ports import Ground
 from waypost.ledger.domain import Account
-from waypost.payments import groups, notices, returning, storage, storage_due, telling
+from waypost.payments import groups, notices, returning, storage, storage_credit, storage_due, telling
 from waypost.payments.domain import (
     COUNTER,
     Disposition,
@@ -53,14 +53,15 @@ class Refunds:
 
     async def of_payment(self, principal: Principal, payment_id: UUID, amount_minor: int, way: Way) -> Given:
         """Give back of a payment and what came of it: what has no place, then credit, then what was applied (a layby's
-        balance rises). ``TooMuch`` when less is left; what a completed layby has earned is not given back.
+        balance rises). ``TooMuch`` when less is left; what a completed layby has earned is not given back, nor credit
+        against which the customer owes something of another payment.
         """
         principal.require(MONEY)
         async with self.database.transaction(principal.org_id) as conn:
             found = await storage.find(conn, principal.org_id, payment_id)
             if found is None:
                 raise PaymentNotFound
-            held = await groups.hold(conn, principal.org_id, found.root_id)
+            held = await self._hold(conn, found)
             sources = groups.refundable(held)
             most = free_of(held.group, sources)
             if amount_minor > most:
@@ -69,6 +70,14 @@ class Refunds:
             given = await self._give(conn, principal, held, parts, way)
             await self._record(conn, principal, "payment", found.root_id, given, way)
         return given
+
+    async def _hold(self, conn: Connection, payment: Payment) -> Held:
+        """The payment's group, and with it all of its customer's credit: no more of it is there than its sum."""
+        seen = storage.group_of(await storage.rows_of(conn, payment.org_id, payment.root_id))
+        beside = await storage_credit.in_currency(conn, payment.org_id, seen.customer_id, payment.currency)
+        roots = [each.root_id for each in beside]
+        held = await groups.hold(conn, payment.org_id, payment.root_id, roots=roots)
+        return await groups.less_debt(conn, held)
 
     async def of_layby(self, principal: Principal, layby_id: UUID, amount_minor: int | None, way: Way) -> Given:
         """Carry out what a cancellation left to be paid back, or a part of it: from its newest payments first.

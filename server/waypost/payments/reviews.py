@@ -18,6 +18,7 @@ from waypost.payments.booking import Bookings
 from waypost.payments.callback_domain import (
     OPEN_QUESTIONS,
     REVERSAL,
+    VALIDATION,
     Callback,
     CallbackNotFound,
     Filter,
@@ -111,6 +112,8 @@ class Reviews:
         return row
 
     async def _book(self, conn: Connection, row: Callback, prompt: Prompt | None, said: Settlement) -> Booked:
+        if row.road == VALIDATION:
+            raise invalid_field("dismiss", "a validation only asks, it is no money; it can only be dismissed")
         account = await self.register.of(conn, row.org_id, row.provider_id)
         if account is None:
             raise ProviderNotFound
@@ -153,6 +156,7 @@ class Reviews:
             amount_minor=said.amount_minor or row.amount_minor,
             at=row.received_at,
             callback_id=row.id,
+            by_person=True,
         )
         if booked is None:
             raise PaymentNotFound

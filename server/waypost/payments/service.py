@@ -72,7 +72,8 @@ class Payments:
                 raise PaymentNotFound
             rows = await storage.rows_of(conn, principal.org_id, payment.root_id)
             held = await groups.look_at(conn, principal.org_id, rows)
-        return Whole(payment, held.group, rows, free_of(held.group, groups.refundable(held)))
+            free = await groups.less_debt(conn, held)
+        return Whole(payment, held.group, rows, free_of(free.group, groups.refundable(held)))
 
     async def _record(self, conn: Connection, principal: Principal, payment: Payment) -> None:
         detail = {"laybyId": str(payment.layby_id), "amountMinor": payment.amount_minor, "currency": payment.currency}

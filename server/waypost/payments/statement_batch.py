@@ -72,7 +72,7 @@ class Batch:
         if booked is None:
             return await self._review(n, line, amount, None, f"takes back {line.linked}, which is not known here")
         if booked.disposition is Disposition.REVIEW:
-            why = f"takes back more than is left of {line.linked}"
+            why = f"takes back more than is left of {line.linked}, or what a refund has noted already"
             return await self._review(n, line, amount, booked.payment.id, why)
         matched = booked.disposition is Disposition.DUPLICATE
         outcome = Outcome.MATCHED if matched else Outcome.REVERSED

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -22,6 +22,7 @@ from waypost.payments.providers.strict_json import clean
 HEADER_WITHIN: Final = 40  # lines: some begin with the account's name and the period
 DELIMITERS: Final = (",", ";", "\t")
 LONGEST_FIELD: Final = 131_072
+AHEAD: Final = timedelta(days=1)  # of a provider's clock and zone; what lies later is a wrong date
 _GROUPED: Final = r"-?\d{{1,3}}({mark}\d{{3}})*"
 _TIMES: Final[Mapping[str, Sequence[str]]] = {
     "ymd": ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M%S"),
@@ -194,6 +195,13 @@ def read(sheet: Sheet, columns: Columns, currency: str, record: list[str] | None
     except ValueError as error:
         return UnreadableLine(clean(str(error)), receipt)
     return _moved(receipt, came, went, at, cell(columns.account), cell(columns.linked), cell(columns.payer))
+
+
+def not_ahead(line: Line, sent_at: datetime) -> Line:
+    """The line; unreadable where its money moves more than a day after the statement came."""
+    if isinstance(line, MoneyIn | MoneyOut) and line.at > sent_at + AHEAD:
+        return UnreadableLine(f"{line.at:%Y-%m-%d} is in the future", line.receipt)
+    return line
 
 
 def _moved(receipt: str, came: int, went: int, at: datetime, account: str, linked: str, payer: str) -> Line:

@@ -134,6 +134,7 @@ class Turn:
         for number, record in enumerate(islice(self._records, LOOKED_AT_ONCE), start=first + 1):
             self._at += 1
             line = statement_lines.read(self.sheet, self.statement.mapping, self.account.currency, record)
+            line = statement_lines.not_ahead(line, self.statement.created_at)
             if isinstance(line, MoneyOut) is bool(outgoing):
                 found.append((number, line))
                 if len(found) == LINES_AT_ONCE or (isinstance(line, MoneyOut) and line.linked is not None):

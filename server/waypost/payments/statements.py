@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from waypost.identity import audit
 from waypost.kernel.clock import Clock
@@ -44,6 +45,12 @@ class StatementEmpty(Invalid):
 def as_usual(columns: Columns) -> Columns:
     """As the provider writes its statements."""
     return columns
+
+
+class LinePlace(NamedTuple):
+    """Where a list of lines goes on; of a cursor, which may be anybody's making."""
+
+    n: Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +118,11 @@ class Statements:
     ) -> Page[StatementLine]:
         """Its lines, in order, as far as it has been read."""
         principal.require(MONEY)
-        after = decode_cursor(cursor, int) if cursor else 0
+        after = decode_cursor(cursor, LinePlace).n if cursor else 0
         async with self.database.transaction(principal.org_id) as conn:
             await _found(conn, principal.org_id, statement_id)
             rows = await storage.list_lines(conn, principal.org_id, statement_id, outcome, after, limit)
-        return page_of(rows, limit, lambda line: line.n)
+        return page_of(rows, limit, lambda line: (line.n,))
 
     async def due_statements(self, conn: Connection, limit: int) -> Sequence[StatementPoke]:
         """Statements that no worker holds, each given out once a minute. For the relay, in the system scope."""

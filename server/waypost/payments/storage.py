@@ -88,6 +88,7 @@ def group_of(rows: Sequence[Payment]) -> Group:
         root=root,
         amount_minor=sum(row.amount_minor for row in rows),
         reversed_minor=-sum(row.amount_minor for row in rows if row.kind is Kind.REVERSAL),
+        sent_back_minor=-sum(row.amount_minor for row in rows if row.kind is Kind.REFUND and row.method is root.method),
         credit_minor=sum(row.credit_minor for row in rows),
         suspense_minor=sum(row.suspense_minor for row in rows),
         customer_id=next((row.customer_id for row in reversed(rows) if row.customer_id is not None), None),

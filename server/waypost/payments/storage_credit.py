@@ -33,3 +33,10 @@ class Remainder:
 async def credit_of(conn: Connection, org_id: UUID, customer_id: UUID) -> list[Remainder]:
     """A customer's credit, payment by payment, the oldest first."""
     return [Remainder(**dict(row)) for row in await conn.fetch(CREDIT, org_id, customer_id)]
+
+
+async def in_currency(conn: Connection, org_id: UUID, customer_id: UUID | None, currency: str) -> list[Remainder]:
+    """The same of one currency; of nobody nothing."""
+    if customer_id is None:
+        return []
+    return [row for row in await credit_of(conn, org_id, customer_id) if row.currency == currency]

@@ -43,8 +43,11 @@ SELECT {_COLUMNS} FROM prompts p WHERE p.org_id = $1 AND p.checkout_request_id =
 """  # noqa: S608
 LIST = f"""
 SELECT {_COLUMNS} FROM prompts p
- WHERE p.org_id = $1 AND p.id < $2 AND ($4::text IS NULL OR p.state = $4)
- ORDER BY p.id DESC LIMIT $3
+ WHERE p.org_id = $1 AND p.id < $2 ORDER BY p.id DESC LIMIT $3
+"""  # noqa: S608
+LIST_BY_STATE = f"""
+SELECT {_COLUMNS} FROM prompts p
+ WHERE p.org_id = $1 AND p.state = $4 AND p.id < $2 ORDER BY p.id DESC LIMIT $3
 """  # noqa: S608
 LIST_OF_LAYBY = f"""
 SELECT {_COLUMNS} FROM prompts p
@@ -177,11 +180,13 @@ async def list_prompts(
     conn: Connection, org_id: UUID, wanted: PromptFilter, after: UUID | None, limit: int
 ) -> list[Prompt]:
     """Newest first, ``limit + 1`` of them."""
-    arguments: list[object] = [org_id, after or LAST_ID, limit + 1, wanted.state]
-    if wanted.layby_id is None:
-        rows = await conn.fetch(LIST, *arguments)
+    page = org_id, after or LAST_ID, limit + 1
+    if wanted.layby_id is not None:
+        rows = await conn.fetch(LIST_OF_LAYBY, *page, wanted.state, wanted.layby_id)
+    elif wanted.state is not None:
+        rows = await conn.fetch(LIST_BY_STATE, *page, wanted.state)
     else:
-        rows = await conn.fetch(LIST_OF_LAYBY, *arguments, wanted.layby_id)
+        rows = await conn.fetch(LIST, *page)
     return [found for row in rows if (found := _row(row)) is not None]
 
 

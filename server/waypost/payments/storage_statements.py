@@ -22,9 +22,9 @@ INSERT INTO payment_statements (org_id, id, provider_id, name, mapping, body, sh
 VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8, $9, $10)
 ON CONFLICT (org_id, provider_id, sha256) DO NOTHING RETURNING id
 """
-# One that had failed goes on where it stopped.
+# One that had failed goes on where it stopped; what it said may have been forgotten.
 AGAIN = """
-UPDATE payment_statements SET state = 'queued', tries = 0, error = NULL, finished_at = NULL, poked_at = NULL
+UPDATE payment_statements SET state = 'queued', tries = 0, error = NULL, finished_at = NULL, poked_at = NULL, body = $4
  WHERE org_id = $1 AND provider_id = $2 AND sha256 = $3 AND state = 'failed'
 """
 FIND_SAME = f"SELECT {_COLUMNS} FROM payment_statements WHERE org_id = $1 AND provider_id = $2 AND sha256 = $3"  # noqa: S608
@@ -174,7 +174,7 @@ async def add(conn: Connection, statement: Statement, body: bytes, sha256: bytes
         ADD, s.org_id, s.id, s.provider_id, s.name, mapping, body, sha256, s.lines, s.created_by, s.created_at
     )
     if added is None:
-        await conn.execute(AGAIN, s.org_id, s.provider_id, sha256)
+        await conn.execute(AGAIN, s.org_id, s.provider_id, sha256, body)
     return _statement(await conn.fetchrow(FIND_SAME, s.org_id, s.provider_id, sha256))
 
 

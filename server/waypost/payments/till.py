@@ -36,15 +36,21 @@ def check_takes(layby: Layby, taken: Taken, today: date) -> None:
     balance = layby.balance_minor
     if taken.currency is not None and taken.currency != layby.currency:
         raise CurrencyMismatch(f"The layby is in {layby.currency}.", balanceMinor=balance, currency=layby.currency)
-    if (balance > 0 and not share(layby, 1, today).applied_minor) or balance <= 0:
+    check_open(layby, today)
+    if taken.amount_minor > balance:
+        raise TooMuch(f"The balance is {balance}; no more can be taken.", balanceMinor=balance, currency=layby.currency)
+
+
+def check_open(layby: Layby, today: date) -> None:
+    """Nobody is asked for money that would not pay anything: it would only become credit."""
+    balance = layby.balance_minor
+    if balance <= 0 or not share(layby, 1, today).applied_minor:
         raise LaybyMoveRefused(
             f"The layby is {layby.status.replace('_', ' ')}; it takes no payment. Its balance is {balance}.",
             laybyStatus=str(layby.status),
             balanceMinor=balance,
             currency=layby.currency,
         )
-    if taken.amount_minor > balance:
-        raise TooMuch(f"The balance is {balance}; no more can be taken.", balanceMinor=balance, currency=layby.currency)
 
 
 def typed_in(principal: Principal, row_id: UUID, currency: str, taken: Taken, now: datetime) -> Payment:

@@ -43,6 +43,17 @@ class CounterMethod(StrEnum):
     OTHER = "other"
 
 
+class RowDisposition(StrEnum):
+    """What became of a payment's row; what becomes of callbacks alone is in their list."""
+
+    APPLIED = "applied"
+    OVERPAID = "overpaid"
+    CREDIT = "credit"
+    UNMATCHED = "unmatched"
+    REVERSED = "reversed"
+    REFUNDED = "refunded"
+
+
 class PaymentsQuery(PageQuery):
     """Which payments a list shows. ``receipt``: exactly that one; ``unsettled``: money that waits to be assigned;
     ``from``, ``to``: when it was paid, and the list is in that order.
@@ -51,7 +62,7 @@ class PaymentsQuery(PageQuery):
     layby_id: UUID | None = None
     customer_id: UUID | None = None
     receipt: Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)] | None = None
-    disposition: domain.Disposition | None = None
+    disposition: RowDisposition | None = None
     kind: domain.Kind | None = None
     provider: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)] | None = None
     method: domain.Method | None = None
@@ -60,12 +71,14 @@ class PaymentsQuery(PageQuery):
     to: Moment | None = None
 
     def to_domain(self) -> Filter:
-        """``BadQuery`` for a moment beyond all plans."""
+        """``BadQuery`` for a moment beyond all plans, and for what no payment is at once."""
+        if self.unsettled and self.disposition not in (None, RowDisposition.UNMATCHED):
+            raise BadQuery("unsettled: only what is unmatched waits to be assigned; leave out disposition")
         return Filter(
             layby_id=self.layby_id,
             customer_id=self.customer_id,
             receipt=self.receipt,
-            disposition=self.disposition,
+            disposition=domain.Disposition(self.disposition) if self.disposition else None,
             kind=self.kind,
             provider=self.provider,
             method=self.method,

@@ -50,8 +50,8 @@ WORDS: Mapping[str, str] = {
     "default_one": "Si {count} paiement n’est pas complet après sa date, nous pouvons arrêter la mise de côté.",
     "default_other": "Si {count} paiements ne sont pas complets après leurs dates, nous pouvons arrêter la mise "
     "de côté.",
-    "reinstate_one": "Elle reprend si vous payez dans un délai de {days} jour.",
-    "reinstate_other": "Elle reprend si vous payez dans un délai de {days} jours.",
+    "reinstate_one": "Elle reprend si vous payez ce qui est échu dans un délai de {days} jour.",
+    "reinstate_other": "Elle reprend si vous payez ce qui est échu dans un délai de {days} jours.",
     "extensions_one": "Vous pouvez demander plus de temps {count} fois.",
     "extensions_other": "Vous pouvez demander plus de temps jusqu’à {count} fois.",
     "cancelling": "Si vous annulez",

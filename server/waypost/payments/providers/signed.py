@@ -41,6 +41,8 @@ STANDARD_PREFIX: Final = "whsec_"
 MOST_SIGNATURES: Final = 20
 MOST_DIGITS: Final = 17
 LATEST_S: Final = 4_102_444_800  # 2100: a time beyond it is none
+# Of no decimals by ISO 4217, and written with two all the same (Stripe's "special case" currencies).
+IN_HUNDREDTHS: Final = frozenset({"ISK", "UGX"})
 _SECONDS = re.compile(r"\d{1,12}", re.ASCII)
 METHODS: Final[Mapping[str, Method]] = {
     "card": Method.CARD,
@@ -183,7 +185,15 @@ class _Event:
     @property
     def amount(self) -> int | None:
         received = self.thing.get("amount_received")
-        return _minor(self.thing.get("amount") if received in (None, 0) else received)
+        return self.minor(self.thing.get("amount") if received in (None, 0) else received)
+
+    def minor(self, value: object) -> int | None:
+        """In minor units of the account's currency; None for what is none, or finer than it has."""
+        minor = _minor(value)
+        if minor is None or self.currency not in IN_HUNDREDTHS:
+            return minor
+        whole, rest = divmod(minor, 100)
+        return whole if not rest else None
 
     @property
     def at(self) -> datetime:
@@ -266,11 +276,11 @@ def _refunded(event: _Event) -> Outcome:
 
 def _refunded_in_all(event: _Event, charge: str) -> Outcome:
     """Only the difference is new; a charge that is given back whole is undone whole."""
-    total, whole = _minor(event.thing["amount_refunded"]), _minor(event.thing.get("amount"))
+    total, whole = event.minor(event.thing["amount_refunded"]), event.minor(event.thing.get("amount"))
     if total is None:
         return event.doubtful("a refund without an amount in minor units")
     before = (_part(event.event.get("data"), "previous_attributes") or {}).get("amount_refunded")
-    given_back = 0 if before == 0 else _minor(before)
+    given_back = 0 if before == 0 else event.minor(before)
     if given_back is None and total != whole:
         return event.doubtful("a refund that does not say what was given back before")
     amount = total - given_back if given_back is not None else None
