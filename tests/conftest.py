@@ -98,8 +98,17 @@ class Api:
         return str(self.server.make_url("/")).rstrip("/")
 
 
+_DESCRIBED: list[Described] = []
+
+
+def described(services: Services) -> Described:
+    """The API's own description, made once a run: it is the same of every installation."""
+    if not _DESCRIBED:
+        _DESCRIBED.append(Described.of(DESCRIPTION.document(route_table(services))))
+    return _DESCRIBED[0]
+
+
 @pytest.fixture
 async def api(services: Services, aiohttp_server: Callable[..., Awaitable[TestServer]]) -> Api:
     """A running server over ``services``, nobody signed in."""
-    document = DESCRIPTION.document(route_table(services))
-    return Api(await aiohttp_server(build_app(services)), Described.of(document))
+    return Api(await aiohttp_server(build_app(services)), described(services))

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import argon2
 
@@ -66,5 +67,10 @@ class Passwords:
 
 def passwords() -> Passwords:
     """With a decoy hash of the same cost, so that time does not tell who exists."""
-    hasher = argon2.PasswordHasher()
-    return Passwords(hasher, decoy=hasher.hash(secrets.token_hex(8)))
+    return Passwords(decoy=_decoy())
+
+
+@lru_cache(1)
+def _decoy() -> str:
+    """Nobody's password; one is enough for a process."""
+    return argon2.PasswordHasher().hash(secrets.token_hex(8))
