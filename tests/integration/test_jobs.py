@@ -561,7 +561,9 @@ async def test_an_export_of_several_chunks_has_every_trip_once_and_in_order(serv
     assert b"".join(zlib.decompress(row["bytes"]) for row in stored).decode() == text
 
 
-def test_wiring_registers_the_trips_and_fills_the_rules_from_the_settings(services: Services):
-    assert set(JOB_KINDS) == {"export.trips"}
+def test_wiring_registers_the_kinds_and_fills_the_rules_from_the_settings(services: Services):
+    assert set(JOB_KINDS) == {"export.trips"} | {
+        f"report.{name}" for name in ("outstanding", "overdue", "expected-income", "payments-by-day")
+    }
     rules = job_rules(services.settings)
     assert (rules.lease, rules.at_once, rules.file_kept) == (timedelta(seconds=60), 5, timedelta(days=7))
