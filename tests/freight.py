@@ -13,6 +13,7 @@ import asyncpg
 
 from tests.factories import Org, organisation
 from tests.servers import Servers
+from tests.waiting import until
 from waypost.invoices.domain import Invoice, Line
 from waypost.invoices.service import NewInvoice
 from waypost.ledger import posting
@@ -87,6 +88,23 @@ async def as_owner(services: Services, servers: Servers) -> AsyncIterator[Any]:
         yield owner
     finally:
         await owner.close()
+
+
+ALL_VISIBLE = "SELECT bool_and(relallvisible = relpages) FROM pg_class WHERE oid = ANY($1::regclass[])"
+
+
+async def vacuum(owner: Any, *tables: str) -> None:
+    """So that an index may answer alone, with fresh statistics.
+
+    Again until it is so: what was committed asynchronously counts as uncertain until its WAL is written, up to 0.6 s
+    later, and what any open transaction may still see otherwise (an autoanalyze's is one) is left too.
+    """
+
+    async def is_all_visible() -> bool:
+        await owner.execute(f"VACUUM ANALYZE {', '.join(tables)}")
+        return bool(await owner.fetchval(ALL_VISIBLE, tables))
+
+    await until(is_all_visible, within_s=30)
 
 
 @dataclass(frozen=True, slots=True)

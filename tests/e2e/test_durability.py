@@ -82,4 +82,5 @@ async def check_acknowledged(world: World, url: str, senders: list[Sender]) -> N
     """Of what was never answered some may be there too."""
     for sender in senders:
         found = await world.read_back(url, sender.phone)
-        assert sender.acknowledged <= found <= sender.times()
+        assert sender.acknowledged <= found, sorted(sender.acknowledged - found)
+        assert found <= sender.times(), sorted(found - sender.times())

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.factories import Org
-from tests.freight import Business, as_owner, business
+from tests.freight import Business, as_owner, business, vacuum
 from tests.integration.test_ledger_reading import nodes, plan_of, rows_of
 from tests.servers import Servers
 from waypost.invoices import storage, storage_lists
@@ -38,7 +38,7 @@ async def shelf(services: Services, org: Org, servers: Servers) -> Business:
     async with as_owner(services, servers) as owner:
         await owner.execute(FILL, org.org_id, [trade.shop.org_id, *shops], today, INVOICES)
         await owner.execute(FILL, shops[0], [trade.shop.org_id, *shops[1:]], today, INVOICES)
-        await owner.execute("VACUUM ANALYZE invoices")
+        await vacuum(owner, "invoices")
     return trade
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.factories import Org, organisation
 from tests.fakes.clock import NOON, FakeClock
-from tests.freight import as_owner, balances, entry, post
+from tests.freight import as_owner, balances, entry, post, vacuum
 from tests.servers import Servers
 from waypost.kernel.errors import Denied
 from waypost.kernel.paging import BadCursor, encode_cursor
@@ -151,7 +151,7 @@ async def hundred_days(services: Services, org: Org, servers: Servers) -> UUID:
         await upkeep.snapshots(org.org_id, today - ago * DAY)
     assert await upkeep.check(org.org_id) == []
     async with as_owner(services, servers) as owner:
-        await owner.execute("VACUUM ANALYZE journal_entries, postings, accounts, account_snapshots")
+        await vacuum(owner, "journal_entries", "postings", "accounts", "account_snapshots")
     return customer
 
 
@@ -164,8 +164,22 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def rows_of(plan: dict[str, Any], table: str) -> float:
     """How many rows of a table were looked at."""
     read = [node for node in nodes(plan) if node.get("Relation Name") == table]
-    rows = [(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in read]
+    removed = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    rows = [(node["Actual Rows"] + sum(node.get(key, 0) for key in removed)) * node["Actual Loops"] for node in read]
     return float(sum(rows))
+
+
+def indexes_of(plan: dict[str, Any], table: str) -> set[str]:
+    """By which indexes a table's rows were found, through a bitmap or not; a scan of the whole table stands among them.
+
+    Which kind of scan it is depends on statistics, which come of a random sample.
+    """
+    found: set[str] = set()
+    for node in nodes(plan):
+        if node.get("Relation Name") == table:
+            of = [below["Index Name"] for below in nodes(node) if "Index Name" in below]
+            found |= set(of or [node["Node Type"]])
+    return found
 
 
 async def plan_of(services: Services, org: Org, statement: str, *arguments: object) -> dict[str, Any]:
@@ -204,8 +218,7 @@ async def test_a_page_of_lines_reads_a_page_and_a_day_however_deep(
         )
         before = page.data[0].entry_id
     plan = await plan_of(services, org, storage_books.LINES, org.org_id, cash, before, 0, storage_books.FIRST_ID, PAGE)
-    of_postings = {node.get("Index Name") for node in nodes(plan) if node.get("Relation Name") == "postings"}
-    assert of_postings == {"postings_account"}
+    assert indexes_of(plan, "postings") == {"postings_account"}
     assert rows_of(plan, "postings") <= 3 * PER_DAY + 2 * PAGE
     assert rows_of(plan, "journal_entries") <= PAGE
 
@@ -218,8 +231,7 @@ async def test_a_page_of_a_customers_lines_reads_theirs_and_a_day_for_each(
         services, org, storage_books.LINES_OF_CUSTOMER, org.org_id, cash, storage_books.LAST_ID, 0,
         storage_books.FIRST_ID, PAGE, hundred_days,
     )  # fmt: skip
-    by_index = {node.get("Index Name") for node in nodes(plan) if node.get("Relation Name") == "postings"}
-    assert by_index == {"postings_customer", "postings_account"}
+    assert indexes_of(plan, "postings") == {"postings_customer", "postings_account"}
     assert rows_of(plan, "postings") <= PAGE * (PER_DAY + 1) + 3 * PER_DAY
     plan = await plan_of(services, org, storage_books.CUSTOMER_BALANCE, org.org_id, hundred_days, cash)
-    assert {node.get("Index Name") for node in nodes(plan)} - {None} == {"postings_customer"}
+    assert indexes_of(plan, "postings") == {"postings_customer"}

@@ -248,13 +248,12 @@ async def test_a_deletion_that_fails_is_the_relays_and_the_bus_drops_the_repeat(
     bus = services.hub.bus
     world = over(services, org, bus)
     room = f"room {uuid4()}"
-    async with world.publishing():
-        async with services.database.transaction(world.org_id) as conn:
-            await world.say(conn, 1, room)
-            await world.say(conn, 2, room)
-        async with database_away(servers):
-            await until(lambda: world.realtime.queue.empty() and world.realtime.kept.empty())
-            await asyncio.sleep(0.2)
+    async with services.database.transaction(world.org_id) as conn:
+        await world.say(conn, 1, room)
+        await world.say(conn, 2, room)
+    async with database_away(servers), world.publishing(), asyncio.timeout(10):
+        await world.realtime.queue.join()  # told
+        await world.realtime.kept.join()  # and the deletion tried
     assert await world.rows() == 2
     assert await told(bus, room) == [1, 2]
     assert await world.leftovers.publish() == 2

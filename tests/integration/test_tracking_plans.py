@@ -148,7 +148,7 @@ async def test_a_page_of_a_track_reads_about_a_page_of_few_weeks_however_deep(
                 (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans
             ]
             kinds = {node["Node Type"] for node, rows in zip(scans, read, strict=True) if rows}  # an empty week is free
-            assert kinds == {"Index Scan"}, text
+            assert "Seq Scan" not in kinds, text
             assert sum(read) <= page + len(scans)
             assert len(scans) <= 5, "nine days before the trip's run, and what is yet to come"
 

@@ -213,7 +213,7 @@ def test_french_has_its_own_money_dates_and_plurals(name: str, said: list[str]):
 )
 def test_a_customer_is_told_in_the_nearest_language_that_there_are_words_in(locale: str, template: str):
     facts = {**PROMISES["received"].notice.facts, **SHOP}
-    assert RENDER.render("payment_received", locale, facts).template.startswith(f"payment_received/{template}.txt")
+    assert RENDER.render("payment_received", locale, facts).template.startswith(f"{template}/payment_received.txt")
 
 
 def test_a_name_can_neither_begin_a_line_nor_be_a_template_or_markup():

@@ -136,12 +136,51 @@ class Selling(msgspec.Struct, frozen=True, rename="camel"):
     colour: str = "#1f4e79"
 
 
+class QuietHours(msgspec.Struct, frozen=True, rename="camel"):
+    """When customers are left in peace, by the clock of their place: from ``start`` to before ``end``, "HH:MM"; over
+    midnight if ``end`` is earlier; none if both are the same.
+    """
+
+    start: str = "21:00"
+    end: str = "07:00"
+
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Telling(msgspec.Struct, frozen=True, rename="camel"):
+    """How an organisation tells its customers.
+
+    ``quiet_days``: other quiet hours, of what begins on those days. ``an_hour_to_one``: messages an hour to one address
+    that are not required; ``a_minute``: of all; what is more waits. ``sms_parts_a_day``, ``sms_spend_a_day`` (in the
+    provider's currency): beyond it SMS that are not urgent wait for the next day, and staff are alerted.
+    ``soft_bounces`` in ``soft_bounce_days``: then an address is no good. ``doubt_minutes``: an SMS of which so long
+    nobody knows whether it came goes by another channel, too. ``digest_minutes``: how often staff get the open alerts
+    by e-mail; 0: never. ``test_mode``: nothing leaves the house, and receipts are made up.
+    """
+
+    quiet: QuietHours = QuietHours()
+    quiet_days: dict[Weekday, QuietHours] = {}
+    an_hour_to_one: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    a_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 3_000
+    sms_parts_a_day: Annotated[int, Meta(ge=0)] | None = None
+    sms_spend_a_day: str | None = None
+    soft_bounces: Annotated[int, Meta(ge=1, le=100)] = 3
+    soft_bounce_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    doubt_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 15
+    digest_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 30
+    sender_name: str | None = None
+    reply_to: str | None = None
+    test_mode: bool = False
+
+
 class OrgSettings(msgspec.Struct, frozen=True, rename="camel"):
     """What an organisation may set for itself; kept as JSON, absent parts have these defaults."""
 
     time_zone: str = "UTC"
     tracking: TrackingLimits = TrackingLimits()
     selling: Selling = Selling()
+    telling: Telling = Telling()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class OrganisationRoutes:
             time_zone=body.time_zone,
             tracking=body.tracking.given(),
             selling=body.selling.given(),
+            telling=body.telling.given(),
             expected=expected,
         )
         return reply_versioned(wire_members.Org.from_domain(org), org.version)

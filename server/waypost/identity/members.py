@@ -52,9 +52,10 @@ class Organisations:
         time_zone: str | None,
         tracking: Mapping[str, object] = MappingProxyType({}),
         selling: Mapping[str, object] = MappingProxyType({}),
+        telling: Mapping[str, object] = MappingProxyType({}),
         expected: int | None = None,
     ) -> Organisation:
-        """None, or nothing, for what stays. ``tracking`` and ``selling``: some of theirs, checked by the wire."""
+        """None, or nothing, for what stays. The others: some of theirs, checked by the wire."""
         principal.require(OWNERS)
         if time_zone is not None:
             _check_zone(time_zone)
@@ -69,11 +70,18 @@ class Organisations:
                 time_zone=time_zone or before.settings.time_zone,
                 tracking=limits,
                 selling=msgspec.structs.replace(before.settings.selling, **selling),
+                telling=msgspec.structs.replace(before.settings.telling, **telling),
             )
             if (name or before.name, settings) != (before.name, before.settings):
                 await storage_members.change_organisation(conn, principal.org_id, name or before.name, settings)
                 await self._record(
-                    conn, principal, name=name, timeZone=time_zone, tracking=dict(tracking), selling=list(selling)
+                    conn,
+                    principal,
+                    name=name,
+                    timeZone=time_zone,
+                    tracking=dict(tracking),
+                    selling=list(selling),
+                    telling=list(telling),
                 )
             changed = await _organisation(conn, principal)
         self.rules.forget(principal.org_id)

@@ -29,6 +29,7 @@ class Org(msgspec.Struct, rename="camel"):
     time_zone: str
     tracking: domain.TrackingLimits
     selling: domain.Selling
+    telling: domain.Telling
     created_at: Instant
     version: int
 
@@ -41,6 +42,7 @@ class Org(msgspec.Struct, rename="camel"):
             time_zone=settings.time_zone,
             tracking=settings.tracking,
             selling=settings.selling,
+            telling=settings.telling,
             created_at=instant(org.created_at),
             version=org.version,
         )
@@ -89,6 +91,49 @@ class SellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
 
+_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"
+
+
+class QuietHours(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """From ``start`` to before ``end``, over midnight if that is earlier; none if both are the same."""
+
+    start: Annotated[str, Meta(pattern=_CLOCK)]
+    end: Annotated[str, Meta(pattern=_CLOCK)]
+
+
+class TellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How customers are told; what is left out stays, null takes a limit or a name away.
+
+    ``quietDays``: other quiet hours for what begins on a day, ``mon`` to ``sun``; they replace all that were set.
+    """
+
+    quiet: QuietHours | UnsetType = UNSET
+    quiet_days: dict[domain.Weekday, QuietHours] | UnsetType = UNSET
+    an_hour_to_one: Annotated[int, Meta(ge=1, le=10_000)] | UnsetType = UNSET
+    a_minute: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
+    sms_parts_a_day: Annotated[int, Meta(ge=0, le=100_000_000)] | None | UnsetType = UNSET
+    sms_spend_a_day: Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?\Z")] | None | UnsetType = UNSET
+    soft_bounces: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
+    soft_bounce_days: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
+    doubt_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType = UNSET
+    digest_minutes: Annotated[int, Meta(ge=0, le=10_080)] | UnsetType = UNSET
+    sender_name: Annotated[str, Meta(min_length=1, max_length=100, pattern=SOME_TEXT)] | None | UnsetType = UNSET
+    reply_to: EmailText | None | UnsetType = UNSET
+    test_mode: bool | UnsetType = UNSET
+
+    def given(self) -> dict[str, Any]:
+        values = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        if "quiet" in values:
+            values["quiet"] = _hours(values["quiet"])
+        if "quiet_days" in values:
+            values["quiet_days"] = {day: _hours(hours) for day, hours in values["quiet_days"].items()}
+        return values
+
+
+def _hours(hours: QuietHours) -> domain.QuietHours:
+    return domain.QuietHours(hours.start, hours.end)
+
+
 class OrgChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """What is to change; what is left out stays."""
 
@@ -96,6 +141,7 @@ class OrgChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     time_zone: ZoneName | None = None
     tracking: TrackingChange = TrackingChange()
     selling: SellingChange = SellingChange()
+    telling: TellingChange = TellingChange()
 
 
 class MembersQuery(PageQuery):

@@ -11,11 +11,16 @@ class ChannelName(StrEnum):
     """By what a notice goes out."""
 
     CONSOLE = "console"
+    SMS = "sms"
     EMAIL = "email"
+    PUSH = "push"
+    IN_APP = "in_app"  # a row in a person's inbox; it is told when it is written
+    OTHER = "other"  # by Apprise, to addresses of the organisation's own
 
 
-# Where the receiver drops a repeat (an e-mail with the same Message-ID) or the repeat does no harm.
-REPEATABLE = frozenset({ChannelName.CONSOLE, ChannelName.EMAIL})
+# Where the receiver drops a repeat (an e-mail with the same Message-ID, a push with the same topic) or the repeat does
+# no harm. An SMS may be repeated only where its gateway drops a second one: the provider says so.
+REPEATABLE = frozenset({ChannelName.CONSOLE, ChannelName.EMAIL, ChannelName.PUSH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Contact:
     """A customer as we reach them, and the business that tells them, with where it is found.
 
     ``locale``: the language to tell them in, a BCP 47 tag such as fr-CD; ``collection_place``: where goods are fetched,
-    if not at the shop.
+    if not at the shop; ``time_zone``: theirs, if known; ``org_time_zone``: the business's.
     """
 
     name: str
@@ -34,6 +39,9 @@ class Contact:
     shop_phone: str | None = None
     shop_address: str | None = None
     collection_place: str | None = None
+    time_zone: str | None = None
+    org_time_zone: str | None = None
+    country: str | None = None
 
 
 def facts_of(contact: Contact | None) -> dict[str, str]:

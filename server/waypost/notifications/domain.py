@@ -10,6 +10,7 @@ from uuid import UUID
 
 from waypost.kernel.errors import Conflict, NotFound
 from waypost.notifications.addresses import ChannelName
+from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.states import MAX_ATTEMPTS, State
 
 
@@ -40,16 +41,19 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An outbox row's payload for what a customer is told: about what, and the facts as they were at the commit.
+    """An outbox row's payload for what somebody is told: about what, and the facts as they were at the commit.
 
-    ``valid_until``: after it, it is not sent; None: as long as its kind says.
+    ``customer_id`` None: a member of staff is told, ``user_id``. ``valid_until``: after it, it is not sent; None: as
+    long as its kind says. ``not_before``: it is not sent earlier.
     """
 
-    customer_id: UUID
+    customer_id: UUID | None
     subject_kind: str
     subject_id: UUID
     facts: Mapping[str, str] = field(default_factory=dict)
     valid_until: datetime | None = None
+    user_id: UUID | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,14 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A rendered notice. ``template``: which one, with its version."""
+    """A rendered notice. ``template``: which one, with its version. ``subject``: empty for an SMS; ``html``: of an
+    e-mail alone.
+    """
 
     template: str
     subject: str
     body: str
-    html: str
+    html: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Due:
     recipient: str
     locale: str
     subject_id: UUID
-    customer_id: UUID
+    customer_id: UUID | None
     facts: Mapping[str, str]
     valid_until: datetime
     cancelled_at: datetime | None
@@ -96,7 +102,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a channel sends; ``sender``: the business. ``attempt`` fences what is written of it afterwards."""
+    """What a channel sends; ``sender``: the business. ``attempt`` fences what is written of it afterwards.
+
+    ``account``: by whose account it goes; None: the channel needs none. ``stop_url``: where the recipient can say that
+    they want no more of these, of what may be switched off; ``report_url``: where the provider may report.
+    """
 
     org_id: UUID
     delivery_id: UUID
@@ -110,6 +120,10 @@ class Message:
     budget: int
     text: Text
     doubted: bool = False
+    account: ProviderAccount | None = None
+    reply_to: str | None = None
+    stop_url: str | None = None
+    report_url: str | None = None
 
     @property
     def tried(self) -> int:
@@ -149,12 +163,14 @@ class Notification:
     org_id: UUID
     id: UUID
     kind: str
-    customer_id: UUID
+    customer_id: UUID | None
     recipient: str
     subject_kind: str
     subject_id: UUID
     created_at: datetime
     valid_until: datetime
+    user_id: UUID | None = None
+    resent_from: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,8 @@ class Relay:
             if kind is None:
                 return UnknownKind()
             notice = msgspec.json.decode(row.payload, type=Notice)
+            if notice.customer_id is None:
+                return Readings(kind, notice, None)
             return Readings(kind, notice, await self.contacts(row.org_id, notice.customer_id))
         except Unavailable:
             raise

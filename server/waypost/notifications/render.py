@@ -1,8 +1,12 @@
-"""A notice's words: one plain text for each kind and language; its HTML is the same text, escaped, in one layout.
+"""A notice's words: a plain text for each language, kind and form; an e-mail's HTML is that, escaped, in one layout.
 
-The first line of a template is the subject. Facts are data, never templates: Jinja's sandbox runs only our own files,
-a fact that a template asks for and the notice lacks is an error, not an empty place, and no fact begins a new line.
-Money and dates are plain values in the facts; filters print them as the customer's language and region do.
+``templates/fr/layby_created.txt`` is an e-mail's, ``….sms.txt`` an SMS's, ``….push.txt`` that of a push or an inbox:
+another language is another folder. The first line of an e-mail and of a push is the subject; a push without words of
+its own has the e-mail's subject and the SMS's text.
+
+Facts are data, never templates: Jinja's sandbox runs our own files and an organisation's checked templates alone. A fact
+that a template asks for and the notice lacks is an error, not an empty place, and no fact begins a new line. Money and
+dates are plain values in the facts; filters print them as the customer's language and region do.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +29,17 @@ from waypost.notifications.domain import Text
 from waypost.platform.printing import Print, language_for, print_for
 
 TEMPLATES = Path(__file__).absolute().parent / "templates"
-VERSION = 2
+VERSION = 3
 LONGEST_SUBJECT = 150
 LAYOUT = "layout.html"
+
+
+class Form(StrEnum):
+    """Of what shape the words are; several channels may share one."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"  # and of an inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +50,36 @@ class Renderer:
     escaped: ImmutableSandboxedEnvironment
     folder: Path
 
-    def render(self, kind: str, locale: str, facts: Mapping[str, str]) -> Text:
+    def render(self, kind: str, locale: str, facts: Mapping[str, str], form: Form = Form.EMAIL) -> Text:
         """In the language of ``locale`` (a BCP 47 tag) or the nearest that there are words in.
 
         ``jinja2.TemplateError`` when there is no such template, or a fact is missing or not what a filter needs.
         """
         language = language_for(locale, self.languages(kind))
-        name = f"{kind}/{language}.txt"
         known = {**facts, _PRINT: print_for(locale, language), "language": language}
-        subject, _, body = self.plain.get_template(name).render(known).strip().partition("\n")
+        if form is Form.PUSH and not (self.folder / language / _file(kind, form)).exists():
+            subject = self._part(language, kind, Form.EMAIL, known).partition("\n")[0]
+            short = self._part(language, kind, Form.SMS, known)
+            return Text(f"{language}/{_file(kind, Form.SMS)}@{VERSION}", one_line(subject, LONGEST_SUBJECT), short)
+        name, text = f"{language}/{_file(kind, form)}@{VERSION}", self._part(language, kind, form, known)
+        if form is Form.SMS:
+            return Text(name, "", " ".join(text.split()))
+        subject, _, body = text.partition("\n")
         paragraphs = [each.strip().splitlines() for each in re.split(r"\n\s*\n", body.strip()) if each.strip()]
-        text = "\n\n".join("\n".join(line.rstrip() for line in lines) for lines in paragraphs)
+        plain = "\n\n".join("\n".join(line.rstrip() for line in lines) for lines in paragraphs)
         html = self.escaped.get_template(LAYOUT).render(locale=language, paragraphs=paragraphs)
-        return Text(f"{name}@{VERSION}", one_line(subject, LONGEST_SUBJECT), text, html)
+        return Text(name, one_line(subject, LONGEST_SUBJECT), plain, html if form is Form.EMAIL else "")
+
+    def _part(self, language: str, kind: str, form: Form, known: Mapping[str, object]) -> str:
+        return str(self.plain.get_template(f"{language}/{_file(kind, form)}").render(known)).strip()
 
     def languages(self, kind: str) -> list[str]:
         """Those that there are words in for a kind."""
-        return sorted(path.stem for path in (self.folder / kind).glob("*.txt"))
+        return sorted(path.parent.name for path in self.folder.glob(f"*/{kind}.txt"))
+
+
+def _file(kind: str, form: Form) -> str:
+    return f"{kind}.txt" if form is Form.EMAIL else f"{kind}.{form}.txt"
 
 
 _PRINT = "_print"

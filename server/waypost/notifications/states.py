@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 MAX_ATTEMPTS = 8
@@ -94,13 +95,24 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a try ended. ``reason``: a stable word; ``status``: the provider's number; ``reference``: the provider's."""
+    """How a try ended. ``reason``: a stable word; ``status``: the provider's number; ``reference``: the provider's.
+
+    ``provider_failed``: it says something of the provider, not of this message, so its breaker counts it. ``suppress``:
+    why the address must not be written to any more, one of ``suppressions.reason``; ``sender``: our number that it
+    went out from, or would have. ``segments``, ``cost``: as far as the provider says; else they are reckoned.
+    """
 
     kind: OutcomeKind
     reason: str | None = None
     reference: str | None = None
     status: int | None = None
     retry_after_s: float | None = None
+    provider_failed: bool = False
+    suppress: str | None = None
+    sender: str | None = None
+    segments: int | None = None
+    cost: Decimal | None = None
+    cost_currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
