@@ -21,6 +21,7 @@ from loadtest import (
     keys,
     latency,
     laybys,
+    notifications,
     payments,
     recovery,
     roads,
@@ -80,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     shops.add_argument("--shops", type=int, default=laybys.SHOPS, help="whose they are (default 200)")
     _scenario(scenarios, "laybys", _laybys, laybys.__doc__, _common(30), shops)
     _scenario(scenarios, "payments", _payments, payments.__doc__, _common(30), shops)
+    told = _scenario(scenarios, "notifications", _notifications, notifications.__doc__, _common(0))
+    told.add_argument("--events", type=int, default=notifications.EVENTS, help="that are sent at once (default 6,000)")
+    told.add_argument("--backlog", type=int, default=notifications.BACKLOG, help="that wait (default 10,000)")
     every = "ingest, history, seen, fanout, latency, idle, recovery and roads (also without any SCENARIO)."
     _scenario(scenarios, "all", _all, every, common, load, yardstick, rounds, soak)
     made = _scenario(scenarios, "world", _world, world.__doc__)
@@ -184,6 +188,10 @@ async def _payments(options: argparse.Namespace) -> int:
         options.seconds, count=options.laybys, of_shops=options.shops, callbacks_per_s=options.rate
     )
     return _finish(options, {"payments": figures})
+
+
+async def _notifications(options: argparse.Namespace) -> int:
+    return _finish(options, {"notifications": await notifications.notifications(options.events, options.backlog)})
 
 
 async def _all(options: argparse.Namespace) -> int:

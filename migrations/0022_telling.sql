@@ -24,13 +24,38 @@ ALTER TABLE deliveries
     ADD COLUMN told_at       timestamptz,
     ADD COLUMN instead_of    uuid,
     ADD COLUMN held          integer NOT NULL DEFAULT 0,
-    ADD COLUMN read_at       timestamptz;
+    ADD COLUMN repeatable    boolean NOT NULL DEFAULT false,
+    ADD COLUMN read_at       timestamptz,
+    ADD COLUMN inbox_seq     bigint,
+    ADD COLUMN follow_at     timestamptz NOT NULL DEFAULT '-infinity';
+COMMENT ON COLUMN deliveries.repeatable IS 'its gateway drops a repeat, so what is in doubt may go out again by itself';
 COMMENT ON COLUMN deliveries.told_at IS 'when a receipt said delivered or undelivered';
 CREATE INDEX deliveries_provider_ref ON deliveries (org_id, provider_id, provider_ref) WHERE provider_ref IS NOT NULL;
-CREATE INDEX deliveries_inbox ON deliveries (org_id, address, id) WHERE channel = 'in_app';
+COMMENT ON COLUMN deliveries.follow_at IS 'when to see whether another way must tell it; infinity: that was seen to';
+CREATE UNIQUE INDEX deliveries_inbox ON deliveries (org_id, address, inbox_seq) WHERE channel = 'in_app';
+CREATE INDEX deliveries_follow ON deliveries (follow_at)
+    WHERE state IN ('suppressed', 'undelivered', 'failed', 'dead', 'in_doubt') AND follow_at < 'infinity';
+-- Each organisation gets its share of a pass, however much another has due.
+CREATE INDEX outbox_waiting_of ON outbox (org_id, id) WHERE processed_at IS NULL;
+CREATE INDEX deliveries_due_urgent_of ON deliveries (org_id, due_at) WHERE state = 'pending' AND queue = 'urgent';
+CREATE INDEX deliveries_due_bulk_of ON deliveries (org_id, due_at) WHERE state = 'pending' AND queue = 'bulk';
 CREATE INDEX deliveries_unread ON deliveries (org_id, address) WHERE channel = 'in_app' AND read_at IS NULL;
+CREATE INDEX deliveries_state_id ON deliveries (org_id, state, id);
 CREATE INDEX deliveries_to ON deliveries (org_id, channel, address, id);
+CREATE INDEX deliveries_lookups ON deliveries (updated_at) WHERE state = 'in_doubt' AND provider = 'twilio';
 ALTER TABLE attempts ADD COLUMN provider_id uuid;
+
+-- The number of the newest item of a person's inbox. Held until the commit, so numbers come in the order of commits.
+CREATE TABLE inbox_heads (
+    org_id  uuid NOT NULL REFERENCES organisations,
+    user_id uuid NOT NULL,
+    newest  bigint NOT NULL,
+    PRIMARY KEY (org_id, user_id)
+) WITH (fillfactor = 50);
+ALTER TABLE inbox_heads ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON inbox_heads USING (org_id = (SELECT waypost_current_org()));
+GRANT SELECT ON inbox_heads TO waypost_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_heads TO waypost_system;
 
 -- A way out: an account with a provider of SMS, a mail server, an Apprise address. config is sealed.
 CREATE TABLE message_providers (
@@ -107,7 +132,8 @@ CREATE TABLE inbound_messages (
 );
 CREATE INDEX inbound_messages_from ON inbound_messages (org_id, from_address, id);
 
--- Who must not be written to. sender '': by none of our numbers. One that has ended stays, so that it is known.
+-- Who must not be written to. sender '': by none of our numbers. One that has ended stays, so that it is known; who was
+-- stopped for two reasons is so until both have ended.
 CREATE TABLE suppressions (
     org_id     uuid NOT NULL REFERENCES organisations,
     id         uuid NOT NULL,
@@ -124,7 +150,8 @@ CREATE TABLE suppressions (
     ended_why  text,
     PRIMARY KEY (org_id, id)
 );
-CREATE UNIQUE INDEX suppressions_present ON suppressions (org_id, channel, address, sender) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX suppressions_present ON suppressions (org_id, channel, address, sender, reason)
+    WHERE ended_at IS NULL;
 
 CREATE TABLE bounces (
     org_id      uuid NOT NULL REFERENCES organisations,
@@ -135,8 +162,10 @@ CREATE TABLE bounces (
     code        text,
     at          timestamptz NOT NULL,
     delivery_id uuid,
+    forgotten   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (org_id, id)
 );
+COMMENT ON COLUMN bounces.forgotten IS 'something has arrived since, or a person says that the address is good';
 CREATE INDEX bounces_address ON bounces (org_id, channel, address, at);
 CREATE UNIQUE INDEX bounces_once ON bounces (org_id, delivery_id) WHERE delivery_id IS NOT NULL;
 
@@ -258,6 +287,7 @@ CREATE POLICY own ON push_subscriptions USING (org_id = (SELECT waypost_current_
 GRANT SELECT, INSERT, UPDATE ON message_providers, suppressions, preferences, template_choices, push_subscriptions
     TO waypost_app;
 GRANT DELETE ON preferences TO waypost_app;
+GRANT UPDATE (forgotten) ON bounces TO waypost_app;
 GRANT SELECT, INSERT ON templates TO waypost_app;
 GRANT SELECT ON provider_health, receipts, inbound_messages, bounces, message_spend TO waypost_app;
 GRANT INSERT ON notifications TO waypost_app;
@@ -271,10 +301,13 @@ DROP TABLE house_keys, push_subscriptions, message_spend, template_choices, temp
     suppressions, inbound_messages, receipts, provider_health, message_providers;
 REVOKE INSERT ON notifications, deliveries FROM waypost_app;
 ALTER TABLE attempts DROP COLUMN provider_id;
-DROP INDEX deliveries_to, deliveries_unread, deliveries_inbox, deliveries_provider_ref;
+DROP TABLE inbox_heads;
+DROP INDEX deliveries_lookups, deliveries_state_id, deliveries_to, deliveries_unread, deliveries_inbox, deliveries_provider_ref, deliveries_follow,
+    deliveries_due_urgent_of, deliveries_due_bulk_of, outbox_waiting_of;
 ALTER TABLE deliveries DROP COLUMN provider_id, DROP COLUMN sender, DROP COLUMN segments, DROP COLUMN cost,
     DROP COLUMN cost_currency, DROP COLUMN error, DROP COLUMN sent_at, DROP COLUMN told_at, DROP COLUMN instead_of,
-    DROP COLUMN held, DROP COLUMN read_at;
+    DROP COLUMN held, DROP COLUMN repeatable,
+    DROP COLUMN read_at, DROP COLUMN inbox_seq, DROP COLUMN follow_at;
 DROP INDEX notifications_customer;
 DELETE FROM attempts WHERE (org_id, delivery_id) IN (SELECT d.org_id, d.id FROM deliveries d JOIN notifications n
     ON n.org_id = d.org_id AND n.id = d.notification_id WHERE n.customer_id IS NULL);

@@ -3,7 +3,7 @@
 SET LOCAL lock_timeout = '5s';
 
 -- events: types, or '*'. secrets is sealed: the present one and those that are still good. failing_since: since then no
--- delivery was taken.
+-- delivery was taken; failures: how many tries in a row; slow_until: nothing is sent before.
 CREATE TABLE webhooks (
     org_id        uuid NOT NULL REFERENCES organisations,
     id            uuid NOT NULL,
@@ -15,6 +15,7 @@ CREATE TABLE webhooks (
     off_reason    text,
     off_at        timestamptz,
     failing_since timestamptz,
+    failures      integer NOT NULL DEFAULT 0,
     slow_until    timestamptz,
     created_at    timestamptz NOT NULL,
     created_by    uuid,
@@ -40,6 +41,7 @@ CREATE TABLE webhook_events (
     UNIQUE (org_id, key)
 );
 CREATE INDEX webhook_events_age ON webhook_events USING brin (created_at);
+CREATE INDEX webhook_events_since ON webhook_events (org_id, created_at);
 
 CREATE TABLE webhook_deliveries (
     org_id      uuid NOT NULL,
@@ -62,7 +64,9 @@ CREATE TABLE webhook_deliveries (
     CHECK ((state = 'sending') = (lease_until IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at) WHERE state = 'pending';
-CREATE INDEX webhook_deliveries_due_of ON webhook_deliveries (org_id, webhook_id, due_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_due_of ON webhook_deliveries (org_id, webhook_id, due_at, id) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_given ON webhook_deliveries (org_id, webhook_id) WHERE state = 'pending' AND poked_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_of_event ON webhook_deliveries (org_id, event_id);
 CREATE INDEX webhook_deliveries_leases ON webhook_deliveries (org_id, webhook_id, lease_until) WHERE state = 'sending';
 CREATE INDEX webhook_deliveries_list ON webhook_deliveries (org_id, webhook_id, id);
 

@@ -25,6 +25,7 @@ def _logs() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pooler", action="store_true", help="put a PgBouncer in transaction mode before PostgreSQL")
+    parser.addoption("--minutes", type=float, help="how long the long storm of notifications lasts [default: 1]")
 
 
 @pytest.fixture(scope="session")

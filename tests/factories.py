@@ -10,6 +10,7 @@ from uuid import UUID
 from waypost.identity.domain import SignedIn
 from waypost.jobs.domain import Asked
 from waypost.kernel.principal import Principal, Role
+from waypost.platform.database import SYSTEM
 from waypost.trips.domain import Move, Trip
 from waypost.trips.service import NewTrip
 from waypost.wiring import Services, relay_over
@@ -71,10 +72,18 @@ class Org:
         return Phone(token, device.id, driver.id, principal, trip)
 
 
+NEVER_QUIET = """
+UPDATE organisations SET settings = settings || '{"telling": {"quiet": {"start": "00:00", "end": "00:00"}}}'
+ WHERE org_id = $1
+"""
+
+
 async def organisation(services: Services, name: str = "Harare Haulage") -> Org:
-    """A new organisation with an owner."""
+    """A new organisation with an owner; without quiet hours, since tests run by day and by night."""
     phone = f"+{next(_phones)}"
     org_id = await services.identity.add_organisation(name)
+    async with services.database.transaction(SYSTEM) as conn:
+        await conn.execute(NEVER_QUIET, org_id)
     user_id = await services.identity.add_user(
         org_id=org_id, name="Owner", role=Role.OWNER, password=PASSWORD, phone=phone
     )
@@ -99,11 +108,13 @@ async def things(org: Org) -> dict[str, Any]:
     job = await services.jobs.export(owner, Asked("trips"))
     async with services.database.transaction(org.org_id) as conn:
         rows = {name: await conn.fetchval(query) for name, query in FIRST_OF.items()}
-    from tests.money_things import money_things  # it is made with what is here
+    from tests.money_things import money_things  # they are made with what is here
+    from tests.telling_things import telling_things
 
     return (
         rows
         | await money_things(org)
+        | await telling_things(org)
         | {
             "trip_id": trip.id,
             "driver_id": phone.driver_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -23,7 +23,7 @@ from waypost.settings import Settings
 from waypost.trips.domain import Move, Trip
 from waypost.trips.service import NewTrip
 from waypost.wiring import Services, deliveries_over, open_services, relay_over
-from waypost_workers.channels import channels_of
+from waypost_workers.channels import open_channels
 
 DELIVERIES = "SELECT * FROM deliveries ORDER BY id"
 ATTEMPTS = "SELECT * FROM attempts ORDER BY delivery_id, attempt"
@@ -42,6 +42,7 @@ class World:
     org: Org
     relay: Relay
     deliveries: Deliveries
+    open_ones: AsyncExitStack
 
     async def customer(self, name: str = "Chipo Dube", **address: str | None) -> UUID:
         """One with an e-mail address, unless another is given."""
@@ -81,15 +82,25 @@ class World:
         async with self.services.database.transaction(SYSTEM) as conn:
             return list(await conn.fetch(statement, *arguments))
 
-    def with_settings(self, **settings: Any) -> World:
+    async def with_settings(self, **settings: Any) -> World:
         """The same, with other paces or channels."""
         changed = self.services.settings.model_copy(update=settings)
-        return world_over(replace(self.services, settings=changed), self.mail, self.org)
+        return await world_over(replace(self.services, settings=changed), self.mail, self.org, self.open_ones)
 
 
-def world_over(services: Services, mail: MailServer, org: Org) -> World:
-    channels = channels_of(services.settings, services.clock)
-    return World(services, mail, org, relay_over(services), deliveries_over(services, channels))
+def changed(deliveries: Deliveries, **parts: Any) -> Deliveries:
+    """The same worker with other ``channels``, ``clock``, ``guards``, ``words``, ``accounts``, ``rules``."""
+    deciding = {name: part for name, part in parts.items() if name in {"clock", "guards", "words", "accounts"}}
+    if "channels" in parts:
+        deciding["channels"] = parts["channels"].keys()
+    own = {name: part for name, part in parts.items() if name in {"clock", "channels", "rules", "checkpoint", "pace"}}
+    return replace(deliveries, deciding=replace(deliveries.deciding, **deciding), **own)
+
+
+async def world_over(services: Services, mail: MailServer, org: Org, open_ones: AsyncExitStack) -> World:
+    """``open_ones``: what the channels keep open ends with it."""
+    channels = await open_ones.enter_async_context(open_channels(services))
+    return World(services, mail, org, relay_over(services), deliveries_over(services, channels), open_ones)
 
 
 @asynccontextmanager
@@ -97,9 +108,9 @@ async def telling(environment: Mapping[str, str], **settings: str) -> AsyncItera
     """A world that sends by e-mail."""
     async with mail_server() as mail:
         env = {**environment, **mail.environment, **settings}
-        async with open_services(Settings.from_env(env)) as services:
+        async with open_services(Settings.from_env(env)) as services, AsyncExitStack() as open_ones:
             await services.redis.flushall()
-            yield world_over(services, mail, await organisation(services))
+            yield await world_over(services, mail, await organisation(services), open_ones)
 
 
 async def served(world: World, aiohttp_server: Serve) -> Api:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 
 from waypost.analytics.http import AnalyticsRoutes
+from waypost.directory.domain import CustomerNotFound
 from waypost.directory.guesses import TooManyUnknown
 from waypost.directory.http import DirectoryRoutes
 from waypost.directory.http_devices import DeviceRoutes
@@ -18,11 +20,14 @@ from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
 from waypost.invoices import told as invoices_told
+from waypost.invoices.domain import InvoiceNotFound
 from waypost.invoices.http import InvoiceRoutes
 from waypost.invoices.http_papers import InvoicePaperRoutes
 from waypost.jobs import told as jobs_told
 from waypost.jobs.http import JobRoutes
+from waypost.kernel.principal import Principal
 from waypost.laybys import told as laybys_told
+from waypost.laybys.domain import LaybyNotFound
 from waypost.laybys.http import LaybyRoutes
 from waypost.laybys.http_documents import LaybyPaperRoutes
 from waypost.laybys.http_moves import LaybyMoveRoutes
@@ -31,10 +36,20 @@ from waypost.laybys.http_sweeps import SweepRoutes
 from waypost.ledger.http import LedgerRoutes
 from waypost.notifications import told as notifications_told
 from waypost.notifications.addresses import ChannelName
+from waypost.notifications.consent.http import ConsentRoutes, CustomerLookup
+from waypost.notifications.consent.page import StopPage
 from waypost.notifications.dev_page import DevOutbox
-from waypost.notifications.http import NotificationRoutes, TripLookup
+from waypost.notifications.http import NotificationRoutes, Trail
 from waypost.notifications.http_alerts import AlertRoutes
+from waypost.notifications.http_providers import MessageProviderRoutes
+from waypost.notifications.http_stuck import StuckRoutes
+from waypost.notifications.inbox import told as inbox_told
+from waypost.notifications.inbox.http import InboxRoutes
+from waypost.notifications.push.http import PushRoutes
+from waypost.notifications.receipts.http import MessageReceiptRoutes
+from waypost.notifications.words.http import TemplateRoutes
 from waypost.payments import told as payments_told
+from waypost.payments.domain import PaymentNotFound
 from waypost.payments.http import PaymentRoutes
 from waypost.payments.http_callbacks import CallbackRoutes
 from waypost.payments.http_documents import ReceiptRoutes
@@ -71,14 +86,18 @@ from waypost.tracking.socket import TrackingEvents
 from waypost.trips import told as trips_told
 from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes
+from waypost.webhooks.http import WebhookRoutes, sent_events
 from waypost.wiring import Services, offered
 
-DESCRIPTION = Description("Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown))
+DESCRIPTION = Description(
+    "Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown), sent=sent_events()
+)
 EVENTS = EventDescription("Waypost", version("waypost"))
 
 # What tells clients of something.
 TELLERS = (
-    hub_told, trips_told, tracking_told, notifications_told, jobs_told, laybys_told, invoices_told, payments_told,
+    hub_told, trips_told, tracking_told, notifications_told, inbox_told, jobs_told, laybys_told, invoices_told,
+    payments_told,
 )  # fmt: skip
 
 LEFTOVERS_EVERY_S = 10.0  # a relay looks every second
@@ -105,11 +124,44 @@ def route_table(services: Services) -> list[Route]:
         *AppHeaderRoutes(
             services.app_reports, services.apps, services.clock, services.settings.owntracks_grace
         ).routes(),
-        *NotificationRoutes(services.notifications, TripLookup(services.trips.find, TripNotFound)).routes(),
+        *NotificationRoutes(
+            services.notifications, services.resending, services.clock, notice_trails(services)
+        ).routes(),
+        *StuckRoutes(services.notifications, services.stuck).routes(),
         *JobRoutes(services.jobs).routes(),
         *_money_routes(services),
+        *_telling_routes(services),
         *MetricsRoutes(services.metrics, _metrics_token(services)).routes(),
     ]
+
+
+def notice_trails(services: Services) -> list[Trail]:
+    """What notices are about, with the ids of all that belongs to it."""
+
+    async def of_trip(principal: Principal, trip_id: UUID) -> Sequence[UUID]:
+        return [(await services.trips.find(principal, trip_id)).id]
+
+    async def of_layby(principal: Principal, layby_id: UUID) -> Sequence[UUID]:
+        found = await services.money.laybys.find(principal, layby_id)
+        return [found.layby.id, *await services.money.payments.ids_of_layby(principal, layby_id)]
+
+    async def of_invoice(principal: Principal, invoice_id: UUID) -> Sequence[UUID]:
+        return [(await services.money.invoices.find(principal, invoice_id)).id]
+
+    async def of_payment(principal: Principal, payment_id: UUID) -> Sequence[UUID]:
+        return [row.id for row in (await services.money.payments.find(principal, payment_id)).rows]
+
+    async def of_customer(principal: Principal, customer_id: UUID) -> Sequence[UUID]:
+        return [(await services.directory.customers.find(principal, customer_id)).id]
+
+    return [
+        Trail("/api/v1/trips/{trip_id}/notifications", "trip_id", of_trip, TripNotFound),
+        Trail("/api/v1/laybys/{layby_id}/notifications", "layby_id", of_layby, LaybyNotFound),
+        Trail("/api/v1/payments/{payment_id}/notifications", "payment_id", of_payment, PaymentNotFound),
+        Trail("/api/v1/invoices/{invoice_id}/notifications", "invoice_id", of_invoice, InvoiceNotFound),
+        Trail("/api/v1/customers/{customer_id}/notifications", "customer_id", of_customer, CustomerNotFound,
+              customer=True),
+    ]  # fmt: skip
 
 
 def _money_routes(services: Services) -> list[Route]:
@@ -135,6 +187,24 @@ def _money_routes(services: Services) -> list[Route]:
         *ReceiptRoutes(money.receipts, money.press).routes(),
         *LaybyRoutes(money.laybys, money.desk).routes(),  # the last ones: /laybys/{layby_id} is any word
         *LaybyMoveRoutes(money.desk, money.changes, money.goods, money.cancelling, money.orders).routes(),
+    ]
+
+
+def _telling_routes(services: Services) -> list[Route]:
+    """Those of notices and of webhooks. Paths that are whole words come before the ids that they could be."""
+    telling = services.telling
+    return [
+        *InboxRoutes(telling.inbox).routes(),
+        *ConsentRoutes(
+            telling.preferences, telling.suppressions, CustomerLookup(services.book.find, CustomerNotFound)
+        ).routes(),
+        *MessageReceiptRoutes(
+            telling.receipts, telling.heard, refusals(services.limiter, _rates(services)), services.settings.public_url
+        ).routes(),
+        *TemplateRoutes(telling.templates).routes(),
+        *PushRoutes(telling.push).routes(),
+        *MessageProviderRoutes(telling.providers, telling.provider_trials, services.settings.public_url).routes(),
+        *WebhookRoutes(telling.webhooks, telling.webhook_log).routes(),
     ]
 
 
@@ -182,7 +252,7 @@ def build_app(services: Services) -> web.Application:
 
 def _pages(services: Services) -> list[Route]:
     """What is no part of the API. The developer's page only where its channel is on."""
-    pages = Pages().routes()
+    pages = [*StopPage(services.telling.stopping).routes(), *Pages().routes()]
     if ChannelName.CONSOLE in offered(services.settings):
         pages += DevOutbox(services.notifications).routes()
     return pages

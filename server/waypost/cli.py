@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from waypost.commands import check_config, doctor, export, migrate, relay, secrets, serve, token, up, user
+from waypost.commands import (
+    check_config,
+    doctor,
+    erase,
+    export,
+    migrate,
+    provider,
+    relay,
+    secrets,
+    serve,
+    templates,
+    token,
+    up,
+    user,
+)
 from waypost.replay import command as replay
 
 app = typer.Typer(
@@ -23,9 +37,12 @@ check_config.register(app)
 user.register(app)
 token.register(app)
 export.register(app)
+erase.register(app)
 replay.register(app)
 secrets.register(app)
 doctor.register(app)
+provider.register(app)
+templates.register(app)
 
 
 def main() -> None:

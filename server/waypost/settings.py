@@ -322,6 +322,14 @@ class Settings(BaseSettings):
     delivery_retry_base_s: Annotated[
         float, Field(gt=0, le=600, description="Wait before the second try, seconds; then doubling, to an hour.")
     ] = 30.0
+    webhook_allowed_networks: Annotated[
+        str,
+        AfterValidator(_networks),
+        Field(
+            description="Networks of your own, divided by commas, that webhooks may be sent to although they are not"
+            " public, and in the clear: such as 10.1.0.0/16."
+        ),
+    ] = ""
     heartbeat_s: Annotated[
         float, Field(ge=0.1, le=60, description="How often a worker or relay says that it is at work, seconds.")
     ] = 5.0
@@ -352,6 +360,16 @@ class Settings(BaseSettings):
         str | None,
         Field(min_length=3, description="The address that e-mail comes from; needed with `WAYPOST_SMTP_HOST`."),
         AfterValidator(_an_address),
+    ] = None
+    smtp_dkim_domain: Annotated[
+        str | None,
+        Field(min_length=3, description="Sign e-mail with DKIM (needs the extra `dkim`): the domain that vouches."),
+    ] = None
+    smtp_dkim_selector: Annotated[
+        str | None, Field(min_length=1, description="Under which selector its public key stands in the DNS.")
+    ] = None
+    smtp_dkim_key: Annotated[
+        SecretStr | None, Field(description="The private key: RSA (PEM), or Ed25519 (base64).")
     ] = None
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="What is logged.")] = "INFO"
     log_format: Annotated[Literal["console", "json"], Field(description="For people, or for machines.")] = "console"

@@ -31,6 +31,7 @@ from waypost.identity.service import Identity
 from waypost.identity.sessions import Sessions, Terms
 from waypost.identity.throttle import Throttle
 from waypost.identity.watch import Watch
+from waypost.invoices import notices as invoice_notices
 from waypost.jobs.ports import Checkpoint as JobCheckpoint
 from waypost.jobs.ports import JobKind, JobRules, pass_by
 from waypost.jobs.runner import Runner
@@ -43,11 +44,17 @@ from waypost.laybys.ports import Ground
 from waypost.notifications.addresses import ChannelName, Contact
 from waypost.notifications.deliveries import Deliveries
 from waypost.notifications.domain import Pace
-from waypost.notifications.kinds import OF_LAYBYS, PAYMENT_FAILED, TRIP_COMPLETED, TRIP_STARTED
+from waypost.notifications.following import Following
+from waypost.notifications.keeping import Keeper
+from waypost.notifications.kinds import OF_INVOICES, OF_LAYBYS, OF_TRIPS, PAYMENT_FAILED
+from waypost.notifications.lookups import ListMessages, LookUps
 from waypost.notifications.ports import Channel, Checkpoint, Guard, pass_on
 from waypost.notifications.relay import Relay
 from waypost.notifications.render import renderer
-from waypost.notifications.service import Notifications, outbox_waits_s
+from waypost.notifications.resending import Resending
+from waypost.notifications.service import FIGURES_AT_ONCE, Notifications, outbox_waits_s
+from waypost.notifications.stuck import Stuck
+from waypost.notifications.words.service import Words
 from waypost.payments import notices as payment_notices
 from waypost.payments.asking import Asking
 from waypost.payments.ports import PromptProvider
@@ -86,7 +93,13 @@ from waypost.trips import notices
 from waypost.trips.export import TripsExport
 from waypost.trips.service import Trips
 from waypost.trips.watching import Watching
+from waypost.webhooks import sending as webhook_sending
+from waypost.webhooks.ports import Poster
 from waypost.wiring_money import Footing, Money, money_over
+from waypost.wiring_sending import Sending, sending_over
+from waypost.wiring_telling import Footing as TellingFooting
+from waypost.wiring_telling import Telling as NoticeTelling
+from waypost.wiring_telling import export_ready, telling_over
 
 # A fleet's tick is shared by who publishes and by the nodes of who watches, so that both together take no longer.
 OF_PUBLISHER = 0.2
@@ -96,10 +109,10 @@ JOB_KINDS: Mapping[str, JobKind] = {"export.trips": TripsExport(), **REPORTS}
 
 # Asked as a notice is about to be sent: why it must not go out any more. Money that has moved is told in any case.
 GUARDS: Mapping[str, Guard] = {
-    TRIP_STARTED: notices.unwanted,
-    TRIP_COMPLETED: notices.unwanted,
+    **dict.fromkeys(OF_TRIPS, notices.unwanted),
     **dict.fromkeys(OF_LAYBYS, layby_notices.unwanted),
     PAYMENT_FAILED: payment_notices.unwanted,
+    **dict.fromkeys(OF_INVOICES, invoice_notices.unwanted),
 }
 
 
@@ -139,6 +152,8 @@ class Services:
     quality_reports: QualityReports
     jobs: Jobs
     notifications: Notifications
+    stuck: Stuck
+    resending: Resending
     hub: Hub
     drain: Drain
     presence: Presence
@@ -146,6 +161,7 @@ class Services:
     leftovers: Leftovers
     realtime: Realtime
     money: Money
+    telling: NoticeTelling
 
 
 @asynccontextmanager
@@ -167,6 +183,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             try:
                 yield services
             finally:
+                await services.telling.receipts.close()
                 await services.money.callbacks.close()
                 await services.tracking.commit.close()
                 await services.health.close()
@@ -262,7 +279,9 @@ def _assemble(
         app_reports=AppReports.over(tracking),
         quality_reports=QualityReports(database, clock, rules),
         jobs=Jobs(database, clock, realtime, JOB_KINDS, job_rules(settings)),
-        notifications=Notifications(database, clock, realtime),
+        notifications=Notifications(database, clock, rules, asyncio.Semaphore(FIGURES_AT_ONCE)),
+        stuck=Stuck(database, clock, realtime),
+        resending=Resending(database, clock),
         hub=hub,
         drain=drain,
         presence=presence,
@@ -270,6 +289,9 @@ def _assemble(
         leftovers=leftovers,
         realtime=realtime,
         money=money,
+        telling=telling_over(
+            TellingFooting(settings, database, clock, realtime, rules, box, limiter, need.signing_key, book.find)
+        ),
     )
 
 
@@ -349,29 +371,57 @@ def _pace(settings: Settings) -> Pace:
 
 def relay_over(services: Services) -> Relay:
     """The use cases of a relay process."""
-    return Relay(
-        services.database,
-        services.clock,
-        services.realtime,
-        services.book.find,
-        offered(services.settings),
-        _pace(services.settings),
+    ground = services.database, services.clock, services.realtime
+    keeper = Keeper(
+        services.clock, services.realtime, offered(services.settings), renderer(), services.telling.event_sink
     )
+    following = Following(*ground, services.book, services.rules, keeper)
+    return Relay(*ground, services.book, keeper, following, _pace(services.settings))
 
 
 def deliveries_over(
     services: Services, channels: Mapping[str, Channel], checkpoint: Checkpoint = pass_on
 ) -> Deliveries:
     """The use cases of a worker that sends; ``channels`` are the worker's, since no server may send."""
-    return Deliveries(
+    settings = services.settings
+    on = Sending(
         services.database,
         services.clock,
         services.realtime,
-        channels,
+        services.limiter,
+        services.rules,
+        services.telling.providers,
+        Words(renderer()),
+        services.telling.tokens,
         GUARDS,
-        renderer(),
-        _pace(services.settings),
+        _pace(settings),
+    )
+    return sending_over(on, channels, checkpoint)
+
+
+def webhook_sender_over(services: Services, poster: Poster, checkpoint: Checkpoint = pass_on) -> webhook_sending.Sender:
+    """The use cases of a worker that sends to subscribers; ``poster`` is the worker's, since no server may send."""
+    settings = services.settings
+    return webhook_sending.Sender(
+        services.database,
+        services.clock,
+        services.box,
+        services.telling.webhooks.alarms,
+        poster,
+        webhook_sending.Pace(settings.delivery_send_timeout_s, settings.delivery_lease_s, settings.relay_repoke_s),
         checkpoint=checkpoint,
+    )
+
+
+def webhook_dues_over(services: Services) -> webhook_sending.Dues:
+    """What a relay does for subscribers."""
+    return webhook_sending.Dues(services.settings.relay_repoke_s, services.clock)
+
+
+def lookups_over(services: Services, list_messages: ListMessages) -> LookUps:
+    """The use cases of a worker that asks providers of messages; ``list_messages`` is the worker's."""
+    return LookUps(
+        services.database, services.clock, services.realtime, services.telling.providers, list_messages
     )
 
 
@@ -403,7 +453,8 @@ def job_rules(settings: Settings) -> JobRules:
 def job_runner_over(services: Services, checkpoint: JobCheckpoint = pass_by) -> Runner:
     """The use cases of a worker that runs jobs."""
     rules = job_rules(services.settings)
-    return Runner(services.database, services.clock, services.realtime, JOB_KINDS, rules, checkpoint)
+    told = export_ready(services.clock)
+    return Runner(services.database, services.clock, services.realtime, JOB_KINDS, rules, checkpoint, told)
 
 
 class Needed(NamedTuple):

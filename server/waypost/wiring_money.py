@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from waypost.analytics.service import LaybyFigures
 from waypost.identity.rules import Rules
 from waypost.invoices.issuing import Issuing
+from waypost.invoices.overdue import OverdueInvoices
 from waypost.invoices.papers import InvoicePapers
 from waypost.invoices.service import Invoices
 from waypost.kernel.clock import Clock
@@ -82,6 +83,7 @@ class Money:
     ledger_upkeep: LedgerUpkeep
     invoices: Invoices
     issuing: Issuing
+    overdue_invoices: OverdueInvoices
     rule_book: RuleBook
     sweeps: Sweeps
     desk: Desk
@@ -131,6 +133,7 @@ def money_over(ground: Footing) -> Money:
         ledger_upkeep=ledger_upkeep,
         invoices=invoices,
         issuing=Issuing(invoices),
+        overdue_invoices=OverdueInvoices(database, clock, rules),
         rule_book=RuleBook(database, clock, rules),
         sweeps=Sweeps(database, clock, publisher),
         desk=desk,

@@ -18,7 +18,7 @@ from waypost.settings import Settings
 from waypost_workers.main import work
 from waypost_workers.queues import QueueName
 
-POINTS = ("before_claim", "after_claim", "after_accept", "after_finish")
+POINTS = ("before_claim", "after_claim", "after_write", "after_accept", "after_finish", "after_post")
 
 
 def dying_at(wanted: str) -> Checkpoint:

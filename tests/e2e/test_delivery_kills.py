@@ -64,6 +64,7 @@ async def reaches(world: World, state: str) -> Any:
 CASES = {
     "before_claim": ("pending", 0, 1),
     "after_claim": ("sending", 0, 1),
+    "after_write": ("sending", None, None),  # whether the server has read it, nobody knows
     "after_accept": ("sending", 1, 2),
     "after_finish": ("sent", 1, 1),
 }
@@ -84,11 +85,11 @@ async def test_a_worker_killed_at_a_point_of_an_attempt_loses_nothing(
             assert row["state"] == state
         else:  # the sweep may have seen it already
             assert (row["state"], row["attempt"]) in {("sending", 1), ("in_doubt", 1), ("pending", 1)}
-        assert len(world.mail.accepted) == taken
+        assert taken is None or len(world.mail.accepted) == taken
         await world.services.redis.flushall()  # and Redis is emptied on top
         async with running(*WORKER, env=env):
             row = await reaches(world, "sent")
-    assert len(world.mail.accepted) == in_the_end
+    assert len(world.mail.accepted) in ({1, 2} if in_the_end is None else {in_the_end})
     assert len(set(world.mail.references)) == 1
     outcomes = [(a["outcome"], a["reason"]) for a in await world.attempts()]
     assert (
@@ -96,6 +97,7 @@ async def test_a_worker_killed_at_a_point_of_an_attempt_loses_nothing(
         == {
             "before_claim": [("accepted", None)],
             "after_claim": [("unknown", "lease_ran_out"), ("accepted", None)],
+            "after_write": [("unknown", "lease_ran_out"), ("accepted", None)],
             "after_accept": [("unknown", "lease_ran_out"), ("accepted", None)],
             "after_finish": [("accepted", None)],
         }[point]

@@ -49,14 +49,14 @@ async def complete(url: str, trip_id: str, token: str) -> None:
         assert response.status == 200, await response.text()
 
 
-async def looked_again(page: Page, text: str) -> None:
-    """Look until a notice with that text is there."""
+async def looked_again(page: Page, text: str, count: int) -> None:
+    """Look until so many notices with that text are there."""
     notices = page.get_by_role("article").filter(has_text=text)
 
     async def look() -> bool:
         await page.get_by_role("link", name="Look again").click()
         await page.get_by_role("heading", name="Outbox").wait_for()
-        return await notices.count() > 0
+        return await notices.count() >= count
 
     await until(look, within_s=SLOW_MS / 1000)
 
@@ -70,14 +70,16 @@ async def test_a_customer_of_the_demo_is_told_that_the_trip_started_and_that_it_
             watch = Watch(developers, command.url)
             page = await developers.new_page()
             await page.goto(f"{command.url}/dev/outbox")
-            await looked_again(page, trip["reference"])
+            await looked_again(page, trip["reference"], 2)
             notice = page.get_by_role("article").filter(has_text=trip["reference"])
-            await expect(notice).to_contain_text("on its way")
-            await expect(notice).to_contain_text(trip["customerName"])
+            await expect(notice).to_have_count(2)  # as an SMS and as an e-mail
+            for form in ("SMS to", "e-mail to"):
+                await expect(notice.filter(has_text=form)).to_contain_text("on its way")
+                await expect(notice.filter(has_text=form)).to_contain_text(trip["customerName"])
 
             await complete(command.url, trip["id"], token)
-            await looked_again(page, "arrived")
-            await expect(notice).to_have_count(2)
+            await looked_again(page, trip["reference"], 4)
+            await expect(notice).to_have_count(4)
             await expect(notice.first).to_contain_text("arrived")  # the newest first
             assert watch.outside == []
             assert watch.complaints == []

@@ -12,7 +12,7 @@ import asyncio
 import base64
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -48,9 +48,8 @@ class Fake:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def application(self) -> web.Application:
-        app = web.Application()
-        app.add_routes([
+    def routes(self) -> Sequence[web.RouteDef]:
+        return [
             web.get("/oauth/v1/generate", self.token),
             web.post("/mpesa/stkpush/v1/processrequest", self.push),
             web.post("/mpesa/stkpushquery/v1/query", self.query),
@@ -58,7 +57,11 @@ class Fake:
             web.post("/fake/pay", self.on_pay),
             web.post("/fake/reverse", self.on_reverse),
             web.post("/fake/play", self.on_play),
-        ])  # fmt: skip
+        ]
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.add_routes(self.routes())
         return app
 
     async def token(self, request: web.Request) -> web.Response:

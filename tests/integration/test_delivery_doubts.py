@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.mail import Fault
-from tests.notices import ALL_DUE, World, telling
+from tests.notices import ALL_DUE, World, changed, telling
 from waypost.notifications.render import TEMPLATES, renderer
+from waypost.notifications.words.service import Words
 
 DATABASE_TIMEOUT_S = 5
 
@@ -47,10 +47,10 @@ async def test_a_repeat_says_the_same_words_though_the_template_has_changed_mean
     delivery = await world.told()
     await world.attempt(delivery)
     shutil.copytree(TEMPLATES, tmp_path / "new")
-    (tmp_path / "new/trip_started/en.txt").write_text("Quite another subject\n\nAnd another text.\n")
+    (tmp_path / "new/en/trip_started.txt").write_text("Quite another subject\n\nAnd another text.\n")
     await world.query(ALL_DUE)
     await world.relay.sweep()
-    await replace(world.deliveries, renderer=renderer(tmp_path / "new")).attempt(world.org.org_id, delivery)
+    await changed(world.deliveries, words=Words(renderer(tmp_path / "new"))).attempt(world.org.org_id, delivery)
     first, second = world.mail.accepted
     assert first.message["Subject"] == second.message["Subject"]
     assert [part.get_content() for part in first.message.iter_parts()] == [
@@ -59,8 +59,8 @@ async def test_a_repeat_says_the_same_words_though_the_template_has_changed_mean
     world.mail.faults.append(Fault.NEVER)
     other = await world.told()
     await world.attempt(other)
-    await world.services.notifications.replay(world.org.owner, other, "the template was at fault")
-    await replace(world.deliveries, renderer=renderer(tmp_path / "new")).attempt(world.org.org_id, other)
+    await world.services.stuck.replay(world.org.owner, other, "the template was at fault")
+    await changed(world.deliveries, words=Words(renderer(tmp_path / "new"))).attempt(world.org.org_id, other)
     assert world.mail.accepted[-1].message["Subject"] == "Quite another subject"  # the first surely did not go out
 
 
@@ -117,7 +117,7 @@ async def test_what_may_have_been_sent_is_never_called_dead_or_refused(world: Wo
         await world.query("UPDATE deliveries SET due_at = now() WHERE state = 'pending'")
     row = await world.row(delivery)
     assert (row["state"], row["reason"], row["attempt"]) == ("in_doubt", "smtp_data", attempts)
-    again = await world.services.notifications.resolve(world.org.owner, delivery, "not in their log", send_again=True)
+    again = await world.services.stuck.resolve(world.org.owner, delivery, "not in their log", send_again=True)
     assert again.state == "pending"
     world.mail.faults.clear()
     await world.attempt(delivery)
@@ -131,7 +131,7 @@ async def test_what_a_person_sends_again_after_its_time_does_go_out(world: World
     await world.attempt(delivery)
     assert (await world.row(delivery))["state"] == state
     await world.query("UPDATE notifications SET valid_until = now() - interval '1 minute'")
-    notifications, owner = world.services.notifications, world.org.owner
+    notifications, owner = world.services.stuck, world.org.owner
     if state == "failed":
         await notifications.replay(owner, delivery, "they said they had nothing")
     else:
@@ -144,7 +144,7 @@ async def test_what_a_person_sends_again_after_its_time_does_go_out(world: World
 
 @pytest.mark.parametrize(
     "newer",
-    ["UPDATE notifications SET kind = 'trip_near'", "UPDATE deliveries SET channel = 'sms'"],
+    ["UPDATE notifications SET kind = 'trip_teleported'", "UPDATE deliveries SET channel = 'pigeon'"],
 )
 async def test_what_a_newer_version_has_made_is_left_to_a_newer_worker(world: World, newer: str):
     delivery = await world.told()
@@ -158,11 +158,11 @@ async def test_what_was_let_be_and_is_sent_after_all_says_what_it_may_have_said_
     world.mail.faults.append(Fault.ACCEPT_THEN_DROP)
     delivery = await world.told()
     await world.attempt(delivery)
-    notifications, owner = world.services.notifications, world.org.owner
+    notifications, owner = world.services.stuck, world.org.owner
     await notifications.resolve(owner, delivery, "they will have it", send_again=False)
     await notifications.replay(owner, delivery, "they have not")
     shutil.copytree(TEMPLATES, tmp_path / "new")
-    (tmp_path / "new/trip_started/en.txt").write_text("Quite another subject\n\nAnd another text.\n")
-    await replace(world.deliveries, renderer=renderer(tmp_path / "new")).attempt(world.org.org_id, delivery)
+    (tmp_path / "new/en/trip_started.txt").write_text("Quite another subject\n\nAnd another text.\n")
+    await changed(world.deliveries, words=Words(renderer(tmp_path / "new"))).attempt(world.org.org_id, delivery)
     first, second = world.mail.accepted
     assert first.message["Subject"] == second.message["Subject"]

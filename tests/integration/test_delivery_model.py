@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,12 @@ from tests.notices import ALL_DUE, LEASE_OUT, World, telling
 from tests.servers import Servers
 from waypost.kernel.errors import Conflict
 from waypost.notifications import storage
-from waypost.notifications.states import MAX_ATTEMPTS, Event, Outcome, OutcomeKind, after_attempt
+from waypost.notifications.domain import Message, Used
+from waypost.notifications.states import MAX_ATTEMPTS, NEXT, Event, Outcome, OutcomeKind, State, after_attempt
 from waypost.platform.database import SYSTEM
 
+OBSTACLES = [Event.HELD, Event.HELD, Event.WITHHELD, Event.GUARDED, Event.TOO_LATE, Event.UNFIT]
+RECEIPTS = [Event.RECEIPT_SENT, Event.DELIVERED, Event.UNDELIVERED]
 OUTCOMES = [OutcomeKind.ACCEPTED, OutcomeKind.NOT_SENT, OutcomeKind.REFUSED, OutcomeKind.UNKNOWN]
 # Weighted, so that a run goes deep: what is rare in life (a lease that runs out, an answer two attempts late) is
 # common here. A step of several parts is done part by part.
@@ -28,7 +32,18 @@ STEPS = st.one_of(
     st.sampled_from([("replay",), ("send_again",), ("let_be",), ("replay", "claim"), ("send_again", "claim")]),
     st.tuples(st.just("finish"), st.sampled_from(OUTCOMES), st.sampled_from([0, 0, 0, 1, 1, 2])),
     st.tuples(st.just("finish"), st.sampled_from([OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN]), st.just(0)),
+    st.tuples(st.just("report"), st.sampled_from([*RECEIPTS, Event.ABSENT, Event.ABSENT])),
+    st.tuples(st.just("stop"), st.sampled_from(OBSTACLES)),
 )
+WITH_ARGUMENTS = {"finish", "report", "stop"}
+# Where a receipt or a look-up leads, by the reference's words alone: the rank never falls, and the worst word stays.
+REPORTED = {
+    "receipt_sent": dict.fromkeys(("pending", "sending", "in_doubt", "failed"), "sent"),
+    "delivered": dict.fromkeys(("pending", "sending", "in_doubt", "failed", "sent"), "delivered"),
+    "undelivered": dict.fromkeys(("sending", "in_doubt", "sent", "delivered"), "undelivered"),
+    "absent": {"in_doubt": "pending"},
+}
+STOPPED = {"withheld": "suppressed", "guarded": "cancelled", "too_late": "expired", "unfit": "failed"}
 
 
 @dataclass(slots=True)
@@ -52,8 +67,33 @@ class Model:
                 self.state, self.attempt, self.lease_out = "sending", self.attempt + 1, False
                 self.claims.append(self.budget)
 
+    def stop(self, event: Event) -> None:
+        if self.state != "pending" or not self.due:
+            return
+        if event is Event.HELD:
+            self.due = False
+        elif self.unknown:
+            self.state, self.due = "in_doubt", False
+        else:
+            self.state = STOPPED[event]
+
+    def report(self, event: Event) -> None:
+        after = REPORTED[event].get(self.state)
+        if after is None:
+            return
+        self.unknown.discard(self.attempt)
+        self.state = after
+        if event is Event.ABSENT:
+            self.due = True
+            if self.attempt >= self.budget:
+                self.state, self.due = ("in_doubt", False) if self.unknown else ("dead", True)
+
     def finish(self, kind: OutcomeKind, attempt: int) -> None:
-        if attempt != self.attempt or attempt == 0 or self.state not in ("sending", "in_doubt"):
+        if attempt != self.attempt or attempt == 0:
+            return
+        if kind is OutcomeKind.ACCEPTED and self.state in ("sent", "delivered", "undelivered"):
+            self.unknown.discard(attempt)  # a receipt has overtaken the answer
+        if self.state not in ("sending", "in_doubt"):
             return
         if kind is OutcomeKind.NOT_SENT and attempt - (self.claims[attempt - 1] - MAX_ATTEMPTS) >= MAX_ATTEMPTS:
             self.state = "dead"
@@ -82,6 +122,10 @@ class Model:
             self.state, self.budget, self.due = "pending", self.attempt + MAX_ATTEMPTS, True
 
 
+def allowed_in(state: str) -> set[Event]:
+    return {event for event in (*RECEIPTS, Event.ABSENT) if state in REPORTED[event]}
+
+
 @dataclass(slots=True)
 class Run:
     """The same events on a real row."""
@@ -89,10 +133,10 @@ class Run:
     world: World
     delivery: UUID
     model: Model = field(default_factory=Model)
-    doubted: dict[int, bool] = field(default_factory=dict)
+    messages: dict[int, Message] = field(default_factory=dict)
 
     async def step(self, step: tuple[Any, ...]) -> None:
-        parts = [step] if step[0] == "finish" else [(name,) for name in step]
+        parts = [step] if step[0] in WITH_ARGUMENTS else [(name,) for name in step]
         for name, *rest in parts:
             await getattr(self, name)(*rest)
             await self.check()
@@ -104,6 +148,10 @@ class Run:
             self.model.attempt,
             self.model.budget,
         )
+        assert (row["state"] == "sending") == (row["lease_until"] is not None)
+        assert row["told_at"] is not None or row["state"] not in ("delivered", "undelivered")
+        unknown = "SELECT attempt FROM attempts WHERE delivery_id = $1 AND outcome = 'unknown'"
+        assert {r["attempt"] for r in await self.world.query(unknown, self.delivery)} == self.model.unknown
         assert (
             len(await self.world.query("SELECT FROM attempts WHERE delivery_id = $1", self.delivery)) == row["attempt"]
         )
@@ -119,10 +167,31 @@ class Run:
                 event = Event.DOUBT_STAYS if due.doubted else Event.GUARDED
                 await storage.give_up(conn, due, event, "model", now)
             else:
-                text = deliveries.renderer.render(due.kind, due.locale, due.facts)
+                text = deliveries.deciding.words.renderer.render(due.kind, due.locale, due.facts)
                 attempt = await storage.claim(conn, due, text, provider="model", lease_s=60, now=now)
                 assert attempt is not None
-                self.doubted[attempt] = due.doubted
+                self.messages[attempt] = Message(
+                    due.org_id, due.id, due.notification_id, due.kind, due.channel, due.address, due.recipient, "",
+                    attempt, due.budget, text, due.doubted,
+                )  # fmt: skip
+
+    async def stop(self, event: Event) -> None:
+        self.model.stop(event)
+        async with self.world.services.database.transaction(SYSTEM) as conn:
+            now = self.world.services.clock.now()
+            due = await storage.lock_due(conn, self.world.org.org_id, self.delivery, now)
+            if due is not None and event is Event.HELD:
+                await storage.hold(conn, due, "model", now + timedelta(hours=1), now)
+            elif due is not None:
+                await storage.give_up(conn, due, Event.DOUBT_STAYS if due.doubted else event, "model", now)
+
+    async def report(self, event: Event) -> None:
+        before = self.model.state
+        self.model.report(event)
+        async with self.world.services.database.transaction(SYSTEM) as conn:
+            now = self.world.services.clock.now()
+            moved = await storage.report(conn, self.world.org.org_id, self.delivery, event, reason="model", now=now)
+        assert moved == (self.model.state if event in allowed_in(before) else None)
 
     async def finish(self, kind: OutcomeKind, late_by: int) -> None:
         attempt = max(0, self.model.attempt - late_by)
@@ -133,9 +202,10 @@ class Run:
         now = self.world.services.clock.now()
         tried = attempt - (budget - MAX_ATTEMPTS)
         outcome = Outcome(kind, "model")
-        verdict = after_attempt(outcome, tried=tried, now=now, base_s=30, jitter=0, doubted=self.doubted[attempt])
+        message = self.messages[attempt]
+        verdict = after_attempt(outcome, tried=tried, now=now, base_s=30, jitter=0, doubted=message.doubted)
         async with self.world.services.database.transaction(SYSTEM) as conn:
-            await storage.settle(conn, self.world.org.org_id, self.delivery, attempt, verdict, outcome, now)
+            await storage.settle(conn, message, verdict, outcome, Used(), now)
 
     async def lease_out(self) -> None:
         self.model.lease_out = self.model.state == "sending"
@@ -151,7 +221,7 @@ class Run:
 
     async def _person(self, doing: str) -> None:
         self.model.person(doing)
-        notifications, owner = self.world.services.notifications, self.world.org.owner
+        notifications, owner = self.world.services.stuck, self.world.org.owner
         try:
             if doing == "replay":
                 await notifications.replay(owner, self.delivery, "model")
@@ -168,6 +238,13 @@ class Run:
 
     async def let_be(self) -> None:
         await self._person("let_be")
+
+
+def test_the_model_knows_every_event_of_the_table():
+    steps = {Event.CLAIM, Event.LEASE_OUT, Event.REPEAT, Event.DOUBT_STAYS, Event.SPENT, Event.REPLAY, Event.SEND_AGAIN,
+             Event.LET_BE, Event.ACCEPTED, Event.NOT_SENT, Event.REFUSED, Event.UNKNOWN}  # fmt: skip
+    assert steps | {*OBSTACLES, *RECEIPTS, Event.ABSENT} == set(Event)
+    assert {state for state, _ in NEXT} | set(NEXT.values()) == set(State)
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ async def test_a_new_layby_is_told_in_the_customers_language(world: World, shop:
     layby = await shop.layby(customer=customer.id)
     await told_now(world)
     (row,) = await world.rows()
-    assert (row["state"], row["template"].partition("@")[0]) == ("sent", "layby_created/fr.txt")
+    assert (row["state"], row["template"].partition("@")[0]) == ("sent", "fr/layby_created.txt")
     assert f"Votre référence est {layby.reference}." in row["body"]
     assert "70,00\u00a0KES" in row["body"]
 

@@ -19,7 +19,7 @@ from waypost.platform.migrations import MigrationFailed
 from waypost.wiring import Services
 
 # People may belong to several organisations; the runner's own tables know none.
-EXEMPT = {"users", "heartbeats", "schema_migrations", "schema_checksums"}
+EXEMPT = {"users", "heartbeats", "house_keys", "schema_migrations", "schema_checksums"}
 # Who receives a trip or an invoice reads it too: the indexes that lead with the other organisation.
 LEADS = {"org_id", "destination_org_id", "counterparty_org_id"}
 

@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import jinja2
-import jinja2.meta
 import pytest
 
 from tests.laybys import OPENED, START, a_layby, a_payment, an_order, goods
@@ -17,21 +16,28 @@ from waypost.laybys import cancellation
 from waypost.laybys import notices as layby_notices
 from waypost.laybys.domain import CancelledBy, Status
 from waypost.laybys.notices import Step
+from waypost.notifications import alert_domain
 from waypost.notifications.addresses import Contact, facts_of
 from waypost.notifications.domain import Promise
 from waypost.notifications.kinds import EVENTS, KINDS
-from waypost.notifications.render import FILTERS, TEMPLATES, renderer
+from waypost.notifications.render import FILTERS, VERSION, Form, renderer
+from waypost.notifications.words import checks
+from waypost.notifications.words.previews import asked_for, parts_for
+from waypost.notifications.words.samples import MAY_LACK, SHARED, Sample, fields, sample, variants
+from waypost.notifications.words.segments import Encoding, count
 from waypost.payments import notices as payment_notices
 from waypost.payments.domain import Method
 from waypost.payments.notices import REASONS
+from waypost.platform.printing import print_for
 
-LANGUAGES = ("en", "fr")
+LANGUAGES = ("en", "es", "fr", "pt")
 SHOP = facts_of(
     Contact("Chipo Dube", "Jacaranda Stores", shop_phone="+254 700 000 001", shop_address="12 Moi Avenue, Nairobi")
 )
 BARE = facts_of(Contact("Chipo Dube", "Jacaranda Stores"))
 TODAY = date(2026, 12, 3)
 RENDER = renderer()
+LONGEST_PARTS = 4  # with the longest of everything at once
 
 
 def step(name: str = "before_3") -> Step:
@@ -102,38 +108,112 @@ PROMISES = dict(promises())
 def test_every_notice_has_words_in_every_language(name: str, language: str):
     promise = PROMISES[name]
     text = RENDER.render(promise.kind, language, {**promise.notice.facts, **SHOP})
-    assert text.template.startswith(f"{promise.kind}/{language}.txt@")
+    assert text.template.startswith(f"{language}/{promise.kind}.txt@")
     assert text.subject.startswith("Jacaranda Stores")
     assert "Chipo Dube" in text.body
     assert text.body.endswith("12 Moi Avenue, Nairobi")
-    assert "\n\n\n" not in text.body
-    assert text.body.count("\n\n") == text.html.count("<p>") - 1
-    assert not re.search(r"Minor|[a-z]_[a-z]|\{|\}|None|  ", text.subject + text.body)
+    assert_reads_well(text.subject, text.body)
+    assert "<html" in text.html
+    assert_reads_well(RENDER.render(promise.kind, language, {**promise.notice.facts, **SHOP}, Form.SMS).body)
+
+
+def assert_reads_well(*texts: str) -> None:
+    for text in texts:
+        assert text
+        assert "\n\n\n" not in text
+        assert not re.search(
+            r"Minor|(?<!/)\b[a-z]+_[a-z]|\{|\}|None|  | [.,]|[.,]{2}", text.replace("some_new_kind", "")
+        )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_example_of_every_kind_reads_well_in_every_form_and_language(kind: str, language: str):
+    for _, facts in variants(kind):
+        for form in Form:
+            text = RENDER.render(kind, language, facts, form)
+            assert text.template.startswith(f"{language}/")
+            assert_reads_well(*([text.body] if form is Form.SMS else [text.subject, text.body]))
 
 
 def test_every_kind_has_words_in_every_language_and_a_builder_that_is_tested():
-    assert {f"{kind}/{language}" for kind in KINDS for language in RENDER.languages(kind)} == {
-        f"{kind}/{language}" for kind in KINDS for language in LANGUAGES
+    assert {(kind, form): set(languages) for (kind, form), languages in RENDER.there.items()} == {
+        (kind, form): set(LANGUAGES) for kind in KINDS for form in (Form.EMAIL, Form.SMS)
     }
-    assert {promise.kind for promise in PROMISES.values()} == {k for k in KINDS if not k.startswith("trip_")}
+    ours = ("trip_", "invoice_", "alert_", "export_", "provider_")
+    assert {promise.kind for promise in PROMISES.values()} == {kind for kind in KINDS if not kind.startswith(ours)}
     assert not EVENTS & KINDS.keys()
 
 
-def facts_asked_for(name: str) -> set[str]:
-    """What every path through a template may ask for."""
-    environment = RENDER.plain
-    tree = environment.parse((TEMPLATES / name).read_text())
-    asked = set(jinja2.meta.find_undeclared_variables(tree))
-    included = [ref for ref in jinja2.meta.find_referenced_templates(tree) if ref]
-    return asked.union(*(facts_asked_for(ref) for ref in included)) - {"language"}
+@pytest.mark.parametrize("kind", sorted({promise.kind for promise in PROMISES.values()}))
+def test_the_examples_hold_the_very_facts_that_the_builders_write(kind: str):
+    (said,) = {frozenset(promise.notice.facts) for promise in PROMISES.values() if promise.kind == kind}
+    assert said | SHARED.keys() == fields(kind).keys()
+    assert sample(kind, Sample.BARE).keys() <= fields(kind).keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_template_asks_for_a_fact_that_its_kind_has_not(kind: str, language: str):
+    for form in (Form.EMAIL, Form.SMS):
+        name = f"{language}/{kind}.txt" if form is Form.EMAIL else f"{language}/{kind}.sms.txt"
+        assert asked_for(RENDER, name) <= fields(kind).keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_our_own_templates_are_such_as_an_organisation_may_begin_with(kind: str, language: str):
+    for form in Form:
+        subject, body = RENDER.source(kind, language, form)
+        assert not [
+            fault
+            for part, text in (("subject", subject), ("body", body))
+            for fault in checks.faults(RENDER.plain, kind, part, text, parts_for(RENDER, kind))
+        ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_sms_has_two_parts_at_most_and_begins_with_who_tells(kind: str, language: str):
+    for name, facts in variants(kind):
+        text = RENDER.render(kind, language, facts, Form.SMS)
+        segments = count(text.body)
+        teller = facts.get("issuer") or facts["business"]
+        assert text.body.startswith(teller)
+        assert "\n" not in text.body
+        if name == Sample.LONGEST:
+            assert segments.parts <= LONGEST_PARTS
+        else:
+            assert segments.parts <= 2, (name, text.body)
+        if language == "en":
+            assert segments.encoding is Encoding.GSM7, text.body
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", PROMISES)
-def test_every_fact_that_a_template_may_ask_for_is_there(name: str, language: str):
+def test_an_sms_about_a_real_notice_has_two_parts_at_most(name: str, language: str):
     promise = PROMISES[name]
-    known = {**promise.notice.facts, **SHOP}.keys()
-    assert facts_asked_for(f"{promise.kind}/{language}.txt") <= known
+    text = RENDER.render(promise.kind, language, {**promise.notice.facts, **SHOP}, Form.SMS)
+    assert count(text.body).parts <= 2, text.body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_push_has_the_subject_of_the_e_mail_and_the_words_of_the_sms_without_the_name_twice(language: str):
+    facts = sample("payment_received", Sample.ORDINARY)
+    push = RENDER.render("payment_received", language, facts, Form.PUSH)
+    assert push.subject == RENDER.render("payment_received", language, facts).subject
+    assert push.subject.startswith("Jacaranda Stores")
+    assert not push.body.startswith("Jacaranda Stores")
+    assert push.body[0].isupper()
+    assert push.body[-20:] == RENDER.render("payment_received", language, facts, Form.SMS).body[-20:]
+    assert (push.html, push.template) == ("", f"{language}/payment_received.sms.txt@{VERSION}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_notice_of_an_older_version_lacks_is_empty(kind: str):
+    facts = {name: value for name, value in fields(kind).items() if name not in MAY_LACK}
+    for form in Form:
+        RENDER.render(kind, "en", facts, form)
 
 
 @pytest.mark.parametrize("kind", sorted({promise.kind for promise in PROMISES.values()}))
@@ -230,8 +310,36 @@ def test_a_shop_without_telephone_and_address_signs_with_its_name():
     assert text.body.endswith("\n\nJacaranda Stores")
 
 
-def test_filters_are_the_five_that_templates_know():
-    assert sorted(FILTERS) == ["day", "money", "percent", "plural", "rows"]
+def test_filters_are_those_that_an_organisation_may_use():
+    assert sorted(FILTERS) == ["date", "day", "money", "percent", "plural", "rows"]
+    assert FILTERS.keys() <= checks.FILTERS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_of_alert_has_a_sentence_of_its_own(language: str):
+    known = {value for name, value in vars(alert_domain).items() if name.isupper() and isinstance(value, str)}
+    assert len(known) > 10
+    part = RENDER.plain.get_template(f"{language}/_alert.txt")
+    said = {kind: part.render(alert=kind) for kind in known}
+    assert len(set(said.values())) == len(known)
+    assert not [kind for kind, text in said.items() if kind in text]
+    assert "some_new_kind" in part.render(alert="some_new_kind")
+
+
+def test_a_language_with_more_than_two_plurals_has_them_all():
+    words = '{{ n | plural("dzień", "dnia", few="dni", many="dni ") }}'
+    said = [RENDER.plain.from_string(words).render(n=n, _print=print_for("pl", "pl")) for n in ("1", "3", "5", "22")]
+    assert said == ["dzień", "dni", "dni ", "dni"]
+
+
+def test_spanish_and_portuguese_have_their_own_money_and_dates():
+    facts = sample("payment_reminder", Sample.ORDINARY)
+    said = {tag: RENDER.render("payment_reminder", tag, facts, Form.SMS).body for tag in ("es", "pt-MZ", "en", "en-ZA")}
+    assert "250,00 KES" in said["es"]
+    assert "6/12/2026" in said["es"]
+    assert "06/12/2026" in said["pt-MZ"]
+    assert "KES 250.00 for layby 7K3MQ96 (payment 1 of 3) is due on 6 Dec 2026." in said["en"]
+    assert "KES 250,00" in said["en-ZA"]
 
 
 def test_an_address_of_several_lines_is_said_in_one_and_goods_are_fetched_where_they_are():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.clock import NOON
-from waypost.notifications.addresses import ChannelName, Contact, Planned, is_address, one_line, plan
+from waypost.notifications.addresses import ChannelName, is_address, one_line
 from waypost.notifications.kinds import KINDS
 from waypost.notifications.states import (
     MAX_ATTEMPTS,
@@ -27,11 +29,15 @@ from waypost.notifications.states import (
 # The reference's table, section 3, written down once more and by hand.
 TABLE = {
     "pending": {
+        "withheld": "suppressed",
+        "held": "pending",
         "guarded": "cancelled",
         "too_late": "expired",
         "unfit": "failed",
         "claim": "sending",
         "doubt_stays": "in_doubt",
+        "receipt_sent": "sent",
+        "delivered": "delivered",
     },
     "sending": {
         "accepted": "sent",
@@ -41,6 +47,9 @@ TABLE = {
         "unknown": "in_doubt",
         "lease_out": "in_doubt",
         "doubt_stays": "in_doubt",
+        "receipt_sent": "sent",
+        "delivered": "delivered",
+        "undelivered": "undelivered",
     },
     "in_doubt": {
         "accepted": "sent",
@@ -51,9 +60,15 @@ TABLE = {
         "doubt_stays": "in_doubt",
         "repeat": "pending",
         "send_again": "pending",
+        "absent": "pending",
         "let_be": "failed",
+        "receipt_sent": "sent",
+        "delivered": "delivered",
+        "undelivered": "undelivered",
     },
-    "failed": {"replay": "pending"},
+    "sent": {"delivered": "delivered", "undelivered": "undelivered"},
+    "delivered": {"undelivered": "undelivered"},
+    "failed": {"replay": "pending", "receipt_sent": "sent", "delivered": "delivered"},
     "dead": {"replay": "pending"},
 }
 
@@ -70,8 +85,34 @@ def test_only_a_claim_leads_to_sending_and_never_straight_from_doubt():
 
 
 def test_what_is_final_is_moved_by_nobody():
-    for state in (State.SENT, State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.DELIVERED, State.UNDELIVERED):
+    for state in (State.SUPPRESSED, State.CANCELLED, State.EXPIRED, State.UNDELIVERED):
         assert [event for event in Event if state in moved_by(event)] == []
+
+
+RECEIPTS = (Event.RECEIPT_SENT, Event.DELIVERED, Event.UNDELIVERED)
+RANK = {State.PENDING: 0, State.FAILED: 0, State.SENDING: 1, State.IN_DOUBT: 1, State.SENT: 2} | dict.fromkeys(
+    (State.DELIVERED, State.UNDELIVERED), 3
+)
+
+
+def test_a_receipt_never_lowers_the_rank_of_a_delivery():
+    for (state, event), after in NEXT.items():
+        if event in RECEIPTS:
+            assert RANK[after] >= RANK[state]
+
+
+@pytest.mark.parametrize("start", [State.SENDING, State.IN_DOUBT, State.SENT])
+@pytest.mark.parametrize("receipts", [p for n in (1, 2, 3) for p in permutations(RECEIPTS, n)], ids="-".join)
+def test_receipts_lead_to_the_same_state_in_whatever_order_and_however_often_they_come(
+    start: State, receipts: tuple[Event, ...]
+):
+    def after(events: Sequence[Event]) -> State:
+        state = start
+        for event in events:
+            state = NEXT.get((state, event), state)
+        return state
+
+    assert after(receipts) == after(receipts[::-1]) == after((*receipts, *receipts)) == after(sorted(receipts))
 
 
 def judged(kind: OutcomeKind, tried: int = 1, **outcome: object):
@@ -118,27 +159,7 @@ def test_what_an_earlier_try_may_have_sent_stays_in_doubt_and_is_not_repeated_by
     assert (verdict.state, verdict.reason, verdict.due_at) == (State.IN_DOUBT, "why", NEVER)
 
 
-BOTH = Contact("Chipo", "Jacaranda", "+263771000200", "chipo@example.com")
-EMAIL, CONSOLE = ChannelName.EMAIL, ChannelName.CONSOLE
-
-
-@pytest.mark.parametrize(
-    ("contact", "offered", "planned"),
-    [
-        (BOTH, {EMAIL}, [Planned(EMAIL, "chipo@example.com")]),
-        (BOTH, {CONSOLE}, [Planned(CONSOLE, "+263771000200")]),
-        (BOTH, {CONSOLE, EMAIL}, [Planned(CONSOLE, "+263771000200"), Planned(EMAIL, "chipo@example.com")]),
-        (BOTH, set(), [Planned(EMAIL, "chipo@example.com", "channel_off")]),
-        (Contact("Chipo", "Jacaranda"), {EMAIL}, [Planned(EMAIL, "", "no_address")]),
-        (Contact("Chipo", "Jacaranda"), {CONSOLE}, [Planned(CONSOLE, "")]),
-        (Contact("Chipo", "J", email="chipo"), {EMAIL}, [Planned(EMAIL, "chipo", "bad_address")]),
-        (None, {EMAIL, CONSOLE}, [Planned(EMAIL, "", "no_recipient")]),
-    ],
-)
-def test_each_way_to_tell_is_planned_and_what_cannot_be_says_why(
-    contact: Contact | None, offered: set[ChannelName], planned: list[Planned]
-):
-    assert plan(contact, (EMAIL,), frozenset(offered)) == planned
+EMAIL = ChannelName.EMAIL
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,11 @@ def test_whatever_stands_for_a_language_something_is_printed(tag: str):
     how = print_for(tag, language_for(tag, ("en", "fr")))
     assert how.language in {"en", "fr"}
     assert "2026" in how.day(DAY)
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [("en", "6 Dec 2026"), ("en-US", "6 Dec 2026"), ("fr", "06/12/2026"), ("es", "6/12/2026"), ("pt", "06/12/2026")],
+)
+def test_a_day_in_figures_is_written_only_where_it_can_be_read_in_one_way(tag: str, said: str):
+    assert print_for(tag, tag[:2]).brief_day(date(2026, 12, 6)) == said

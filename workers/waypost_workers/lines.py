@@ -21,8 +21,9 @@ from arq.worker import func as function
 from redis.exceptions import RedisError
 
 from waypost.settings import Settings
+from waypost.webhooks.sending import TURN_S
 from waypost.wiring import needed
-from waypost_workers.functions import jobs, prompts, statements
+from waypost_workers.functions import jobs, lookups, prompts, statements, webhooks
 from waypost_workers.functions.deliver import NAME, deliver
 from waypost_workers.queues import QueueName, decode, encode, open_queues
 
@@ -30,6 +31,7 @@ POLL_S = 0.05
 CANCEL_AGAIN_S = 0.1
 JOB_TIMEOUT_S = 120.0  # a turn takes 10 s; to read a large file once more at the end takes longer
 ENDLESS_TRIES = 1_000_000
+MARGIN_S = 5.0
 READ_AT_ONCE = 1000  # more than all workers of a queue together have at work: those stand at its head
 
 
@@ -40,6 +42,7 @@ class Line:
     functions: Sequence[Function]
     at_once: int
     timeout_s: float
+    read_at_once: int = READ_AT_ONCE
 
 
 def lines(settings: Settings) -> Mapping[QueueName, Line]:
@@ -50,10 +53,13 @@ def lines(settings: Settings) -> Mapping[QueueName, Line]:
         function(_coroutine(statements.read_statement), name=statements.NAME),
     ]
     ask = function(_coroutine(prompts.ask), name=prompts.NAME)
+    look_up = function(_coroutine(lookups.look_up), name=lookups.NAME)
+    send_webhook = function(_coroutine(webhooks.send), name=webhooks.NAME)
     return {
         QueueName.URGENT: Line([*send, ask], 50, settings.delivery_lease_s),
-        QueueName.BULK: Line(send, 20, settings.delivery_lease_s),
+        QueueName.BULK: Line([*send, look_up], 20, settings.delivery_lease_s),
         QueueName.JOBS: Line(run_job, 4, JOB_TIMEOUT_S),
+        QueueName.WEBHOOKS: Line([send_webhook], 1000, settings.delivery_lease_s + TURN_S + MARGIN_S, 5 * READ_AT_ONCE),
     }
 
 
@@ -71,7 +77,7 @@ def build(settings: Settings, queue: QueueName, context: Mapping[str, Any]) -> W
         ctx=dict(context),
         max_jobs=line.at_once,
         job_timeout=line.timeout_s,
-        queue_read_limit=READ_AT_ONCE,
+        queue_read_limit=line.read_at_once,
         poll_delay=POLL_S,
         max_tries=ENDLESS_TRIES,
         keep_result=0,

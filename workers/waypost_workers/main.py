@@ -15,14 +15,25 @@ from waypost.jobs.ports import pass_by
 from waypost.kernel.errors import AppError
 from waypost.notifications.ports import Checkpoint, pass_on
 from waypost.platform import migrations
+from waypost.platform.guarded import Guard
 from waypost.platform.heartbeats import heart
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import BadSettings, Settings
-from waypost.wiring import asking_over, deliveries_over, job_runner_over, open_services
+from waypost.wiring import (
+    asking_over,
+    deliveries_over,
+    job_runner_over,
+    lookups_over,
+    open_services,
+    webhook_sender_over,
+)
 from waypost_workers import lines, relay
-from waypost_workers.channels import channels_of
+from waypost_workers.channels import open_channels
 from waypost_workers.channels.daraja import daraja
+from waypost_workers.channels.gateways import gateways
+from waypost_workers.channels.sms import MessageLists
+from waypost_workers.channels.webhook import webhook_poster
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName
 from waypost_workers.schedule import scheduler_over
@@ -81,14 +92,23 @@ async def work(
     async with (
         open_services(settings) as services,
         daraja(services.clock, settings.delivery_send_timeout_s) as provider,
+        open_channels(services, checkpoint) as channels,
+        gateways(
+            Guard.of(settings.webhook_allowed_networks), services.clock, settings.delivery_send_timeout_s
+        ) as reached,
+        webhook_poster(
+            Guard.of(settings.webhook_allowed_networks), services.clock, settings.delivery_send_timeout_s
+        ) as poster,
     ):
         await migrations.check(services.database)
         await check_redis(services.redis)
         context = {
-            "deliveries": deliveries_over(services, channels_of(settings, services.clock), checkpoint),
+            "deliveries": deliveries_over(services, channels, checkpoint),
             "job_runner": job_runner_over(services, job_checkpoint),
             "statement_reader": services.money.statement_reader,
             "asking": asking_over(services, provider),
+            "lookups": lookups_over(services, MessageLists(reached).to),
+            "webhook_sender": webhook_sender_over(services, poster, checkpoint),
         }
         workers = [lines.build(settings, queue, context) for queue in queues]
 

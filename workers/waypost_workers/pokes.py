@@ -10,13 +10,15 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from waypost.jobs.service import Jobs
+from waypost.notifications.lookups import LookUpDues
 from waypost.payments.prompts import Prompts
 from waypost.payments.statements import Statements
 from waypost.platform.database import SYSTEM, Connection, Database
-from waypost_workers.functions import jobs, prompts, statements
+from waypost.webhooks.sending import Dues
+from waypost_workers.functions import jobs, lookups, prompts, statements, webhooks
 from waypost_workers.queues import QueueName
 
-JOBS_AT_ONCE, STATEMENTS_AT_ONCE, PROMPTS_AT_ONCE = 100, 20, 100
+JOBS_AT_ONCE, STATEMENTS_AT_ONCE, PROMPTS_AT_ONCE, WEBHOOKS_AT_ONCE, LOOKUPS_AT_ONCE = 100, 20, 100, 2000, 100
 W = TypeVar("W")
 
 
@@ -104,4 +106,36 @@ def prompt_pokes(database: Database, service: Prompts) -> Pokes:
             QueueName.URGENT,
         ),
         PROMPTS_AT_ONCE,
+    )
+
+
+def lookup_pokes(database: Database, dues: LookUpDues) -> Pokes:
+    """Messages in doubt that their provider can be asked about."""
+    return RowPokes(
+        database,
+        dues.due,
+        dues.untold,
+        lambda wake: Call(
+            lookups.NAME,
+            (str(wake.org_id), str(wake.id)),
+            f"u:{wake.id}:{wake.attempt}:{wake.turn}",
+            QueueName.BULK,
+        ),
+        LOOKUPS_AT_ONCE,
+    )
+
+
+def webhook_pokes(database: Database, dues: Dues) -> Pokes:
+    """Events for subscribers: of each webhook its share, in a line of their own."""
+    return RowPokes(
+        database,
+        dues.due,
+        dues.untold,
+        lambda wake: Call(
+            webhooks.NAME,
+            (str(wake.org_id), str(wake.webhook_id), str(wake.id)),
+            f"w:{wake.id}:{wake.attempt}",
+            QueueName.WEBHOOKS,
+        ),
+        WEBHOOKS_AT_ONCE,
     )

@@ -25,6 +25,7 @@ class QueueName(StrEnum):
     URGENT = "urgent"
     BULK = "bulk"
     JOBS = "jobs"
+    WEBHOOKS = "webhooks"  # subscribers' addresses: whether they answer is not in our hands
 
     @property
     def key(self) -> str:

@@ -8,9 +8,11 @@ second and nothing else. Any number may run. It waits while the database or Redi
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 
 import asyncpg
@@ -19,21 +21,25 @@ from redis.exceptions import RedisError
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
-from waypost.notifications.domain import Poke
-from waypost.notifications.relay import BATCH, POKES_AT_ONCE, Relay
+from waypost.notifications.domain import Poke, Queue
+from waypost.notifications.following import AT_ONCE
+from waypost.notifications.lookups import LookUpDues
+from waypost.notifications.relay import BATCH, Relay
 from waypost.notifications.storage_outbox import CHANNEL
 from waypost.platform import migrations
 from waypost.platform.database import NO_CONNECTION
 from waypost.platform.heartbeats import heart
 from waypost.platform.telemetry import log, request_id
 from waypost.settings import Settings, reveal
-from waypost.wiring import needed, offered, open_services, relay_over
+from waypost.wiring import needed, offered, open_services, relay_over, webhook_dues_over
 from waypost_workers.functions import deliver
-from waypost_workers.pokes import Pokes, job_pokes, prompt_pokes, statement_pokes
+from waypost_workers.pokes import Pokes, job_pokes, lookup_pokes, prompt_pokes, statement_pokes, webhook_pokes
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName, close_queues, open_queues
 
 LISTEN_TIMEOUT_S = 5.0
+LINE = 600  # jobs that wait or run in one line; some seconds' work of one worker
+FULL_S = 0.05  # a line that was full is looked at again
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 15.0
 
 
@@ -49,12 +55,15 @@ async def serve(settings: Settings) -> None:
             job_pokes(services.database, services.jobs),
             statement_pokes(services.database, services.money.statements),
             prompt_pokes(services.database, services.money.prompts),
+            webhook_pokes(services.database, webhook_dues_over(services)),
+            lookup_pokes(services.database, LookUpDues(services.clock)),
         ]
         loop = RelayLoop(relay_over(services), queues, services.clock, settings.relay_poll_s, others)
         leftovers = partial(services.leftovers.run, settings.relay_poll_s)
         callbacks = partial(services.money.callback_sweep.serve, settings.relay_poll_s)
+        receipts = partial(services.telling.receipt_sweep.serve, settings.relay_poll_s)
         try:
-            async with beside(services, heart("relay", services.clock), leftovers, callbacks):
+            async with beside(services, heart("relay", services.clock), leftovers, callbacks, receipts):
                 log.info("relay_ready", channels=[str(channel) for channel in sorted(offered(settings))])
                 await run(loop, stop, listen_url(settings))
         finally:
@@ -89,6 +98,14 @@ async def run(loop: RelayLoop, stop: asyncio.Event, url: str | None) -> None:
             raise error
 
 
+class More(Enum):
+    """When the next pass is worth it, if nothing wakes us."""
+
+    NOW = "now"
+    SOON = "soon"
+    LATER = "later"
+
+
 @dataclass(slots=True)
 class RelayLoop:
     """One relay. Each pass may be repeated, so an interrupted one is no harm."""
@@ -105,14 +122,16 @@ class RelayLoop:
         """Pass after pass; at once while there is more, else when woken or at the next poll."""
         while not self.stopping:
             self.wake.clear()
-            if not await self._try() and not self.stopping:
+            wait_s = await self._try()
+            if wait_s and not self.stopping:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self.poll_s):
+                    async with asyncio.timeout(wait_s):
                         await self.wake.wait()
 
-    async def _try(self) -> bool:
+    async def _try(self) -> float:
+        """How long to wait for the next pass; after a failure that time is over already."""
         try:
-            return await self.pass_once()
+            return {More.NOW: 0.0, More.SOON: min(FULL_S, self.poll_s), More.LATER: self.poll_s}[await self.pass_once()]
         except Unavailable as error:
             log.warning("relay_waits", reason=error.code)
         except (RedisError, OSError) as error:
@@ -120,17 +139,29 @@ class RelayLoop:
         except Exception:  # noqa: BLE001 - whatever one pass runs into, the next begins afresh
             log.exception("relay_failed")
         await self.clock.sleep(self.poll_s)
-        return False
+        return 0.0
 
-    async def pass_once(self) -> bool:
+    async def pass_once(self) -> More:
         """Keep what was promised, sweep, give out what is due; is there more to do at once?"""
         kept = await self.relay.expand()
         await self.relay.sweep()
-        pokes = await self.relay.due()
+        followed = await self.relay.following.round()
+        room = await self._room()
+        pokes = await self.relay.due(room)
         await self._give_out(pokes)
         for other in self.others:
             await other.give_out(self.queues)
-        return kept == BATCH or len(pokes) == POKES_AT_ONCE
+        if kept == BATCH or followed == AT_ONCE:
+            return More.NOW
+        given = Counter(poke.queue for poke in pokes)
+        return More.SOON if any(given[queue] >= most for queue, most in room.items()) else More.LATER
+
+    async def _room(self) -> dict[Queue, int]:
+        """How many more each line may hold. What is due waits in the database, where each organisation has its share
+        and an urgent one comes first; a line is only as long as its workers need not to wait for us.
+        """
+        asked = [(queue, await self.queues.zcard(QueueName(queue).key)) for queue in Queue]
+        return {queue: max(0, LINE - waiting) for queue, waiting in asked}
 
     async def _give_out(self, pokes: list[Poke]) -> None:
         """Tell the workers. The job's id holds the attempt: a copy of a job that waits or runs is refused by arq, and

@@ -19,6 +19,7 @@ from waypost.platform.telemetry import log
 from waypost.tracking.quality_upkeep import QualityUpkeep
 from waypost.tracking.street_map import StreetUpkeep
 from waypost.tracking.upkeep import Upkeep
+from waypost.webhooks.upkeep import WebhookUpkeep
 from waypost.wiring import Services, job_rules
 from waypost_workers import retention, timed_money
 
@@ -63,11 +64,13 @@ def timetable(services: Services) -> Sequence[Timed]:
     hourly, twice_a_day = Every(timedelta(hours=1)), Every(timedelta(hours=12))
     return [
         Timed("learn-streets", Every(timedelta(minutes=5)), work.learn_streets),
+        Timed("send-digests", Every(timedelta(minutes=5)), work.send_digests),
         Timed("partitions-ahead", twice_a_day, work.partitions_ahead),
         Timed("forget-keys", Daily(time(3, 20)), work.forget_keys),
         Timed("drop-weeks", Daily(time(3, 40)), work.drop_weeks),
         Timed("forget-fixes", Daily(NIGHT), work.forget_fixes, each_org=True),
         Timed("forget-notifications", Daily(time(3, 50)), work.forget_notifications),
+        Timed("forget-webhooks", Daily(time(3, 55)), work.forget_webhooks),
         Timed("drop-job-files", hourly, work.drop_job_files),
         Timed("forget-jobs", Daily(time(4, 0)), work.forget_jobs),
         Timed("forget-answers", hourly, work.forget_answers),
@@ -90,6 +93,7 @@ class Work:
         ground = services.database, services.clock
         self._tracking, self._notifications = Upkeep(*ground), NotificationUpkeep(*ground)
         self._streets = StreetUpkeep(*ground)
+        self._webhooks = WebhookUpkeep(*ground)
         self._quality = QualityUpkeep(*ground)
         self._identity, self._jobs = IdentityUpkeep(*ground), JobUpkeep(*ground, job_rules(services.settings))
 
@@ -97,6 +101,11 @@ class Work:
         """Count the cells that vehicles drove through since the last time."""
         if fixes := await self._streets.learn():
             log.info("streets_learned", fixes=fixes)
+
+    async def send_digests(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Open alerts, joined into one e-mail, to the staff of each organisation where they waited long enough."""
+        if sent := await self._services.telling.digests.send():
+            log.info("digests_sent", count=sent)
 
     async def partitions_ahead(self, _org_id: UUID, _due_at: datetime) -> None:
         """Make the coming weeks' partitions, so that no phone's batch has to."""
@@ -130,6 +139,9 @@ class Work:
 
     async def forget_notifications(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("notifications", await self._notifications.forget(timedelta(days=self._settings.keep_notifications_days)))
+
+    async def forget_webhooks(self, _org_id: UUID, _due_at: datetime) -> None:
+        _say("webhook events", await self._webhooks.forget(timedelta(days=self._settings.keep_notifications_days)))
 
     async def drop_job_files(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("job files", await self._jobs.drop_files())

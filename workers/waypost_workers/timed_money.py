@@ -28,6 +28,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("layby-overdue", Daily(MORNING), sweeps.tell_overdue, each_org=True),
         Timed("layby-completion", Daily(MORNING), sweeps.remind_of_completion, each_org=True),
         Timed("layby-collection", Daily(MORNING), sweeps.remind_of_collection, each_org=True),
+        Timed("invoices-overdue", Daily(MORNING), services.money.overdue_invoices.tell, each_org=True),
         Timed("ledger-snapshots", Daily(time(1, 30)), books.snapshots, each_org=True),
         Timed("reconcile", Daily(time(2, 30)), books.reconcile, each_org=True),
         Timed("forget-sweeps", Daily(time(4, 15)), books.forget_sweeps),

@@ -30,6 +30,7 @@ from waypost.directory.domain import (
 from waypost.directory.existence import check_exist, is_driver_in_use
 from waypost.directory.registers import Register
 from waypost.identity.members import check_member
+from waypost.identity.rules import country_of
 from waypost.identity.service import checked_email, checked_phone
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import invalid_field
@@ -72,7 +73,7 @@ class Drivers(Register[Driver]):
     ) -> Mapping[str, object]:
         if isinstance(user_id := values.get("user_id"), UUID):
             await check_member(conn, principal.org_id, user_id)
-        return _with_normal_addresses(values)
+        return await _with_normal_addresses(conn, principal, values)
 
     async def _put_away(self, conn: Connection, principal: Principal, entry_id: UUID) -> None:
         """Not while on the road. Their devices are withdrawn, and their member may be linked to another."""
@@ -118,8 +119,8 @@ class Customers(Register[Customer]):
 
     async def checked(
         self,
-        conn: Connection,  # noqa: ARG002 - it needs no look
-        principal: Principal,  # noqa: ARG002
+        conn: Connection,
+        principal: Principal,
         values: Mapping[str, object],
     ) -> Mapping[str, object]:
         if isinstance(zone := values.get("time_zone"), str):
@@ -127,14 +128,19 @@ class Customers(Register[Customer]):
                 zone_named(zone)
             except ValueError as error:
                 raise invalid_field("timeZone", str(error)) from error
-        return _with_normal_addresses(values)
+        return await _with_normal_addresses(conn, principal, values)
 
 
-def _with_normal_addresses(values: Mapping[str, object]) -> Mapping[str, object]:
-    """Phone numbers in E.164, e-mail addresses in lower case; ``Invalid`` names the field of what is neither."""
+async def _with_normal_addresses(
+    conn: Connection, principal: Principal, values: Mapping[str, object]
+) -> Mapping[str, object]:
+    """Phone numbers in E.164, e-mail addresses in lower case; ``Invalid`` names the field of what is neither. A number
+    without + is one of the organisation's country.
+    """
     normal = dict(values)
     if isinstance(phone := values.get("phone"), str):
-        normal["phone"] = checked_phone(phone)
+        country = None if phone.lstrip().startswith("+") else await country_of(conn, principal.org_id)
+        normal["phone"] = checked_phone(phone, country=country)
     if isinstance(email := values.get("email"), str):
         normal["email"] = checked_email(email)
     return normal

@@ -84,13 +84,15 @@ SELECT (SELECT archived_at IS NOT NULL FROM drivers WHERE org_id = $1 AND id = $
 IS_DRIVER_RUNNING = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND driver_id = $2 AND status = 'started')"
 IS_TRUCK_RUNNING = "SELECT EXISTS (SELECT FROM trips WHERE org_id = $1 AND truck_id = $2 AND status = 'started')"
 UNLINK_DRIVER = "UPDATE drivers SET user_id = NULL WHERE org_id = $1 AND id = $2"
-CONTACT = """
-SELECT c.name, coalesce(s.said ->> 'shopName', o.name) AS business, c.phone, c.email,
+CONTACTS = """
+SELECT c.org_id, c.id, c.name, coalesce(s.said ->> 'shopName', o.name) AS business, c.phone, c.email,
        coalesce(c.locale, s.said ->> 'locale') AS locale, s.said ->> 'shopPhone' AS shop_phone,
-       s.said ->> 'shopAddress' AS shop_address, s.said ->> 'collectionPlace' AS collection_place
-  FROM customers c JOIN organisations o ON o.org_id = c.org_id,
+       s.said ->> 'shopAddress' AS shop_address, s.said ->> 'collectionPlace' AS collection_place,
+       o.settings ->> 'timeZone' AS org_time_zone, s.said ->> 'country' AS country
+  FROM unnest($1::uuid[], $2::uuid[]) AS w (org_id, id)
+  JOIN customers c ON c.org_id = w.org_id AND c.id = w.id
+  JOIN organisations o ON o.org_id = c.org_id,
        LATERAL (SELECT o.settings -> 'selling' AS said) s
- WHERE c.org_id = $1 AND c.id = $2
 """
 
 
@@ -148,7 +150,7 @@ async def unlink_driver(conn: Connection, org_id: UUID, driver_id: UUID) -> None
     await conn.execute(UNLINK_DRIVER, org_id, driver_id)
 
 
-async def contact(conn: Connection, org_id: UUID, customer_id: UUID) -> Contact | None:
-    """How a customer is reached now, and by whom."""
-    row = await conn.fetchrow(CONTACT, org_id, customer_id)
-    return Contact(**dict(row)) if row else None
+async def contacts(conn: Connection, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Contact]:
+    """How customers (organisation and id) are reached now, and by whom; who is not there is left out."""
+    rows = await conn.fetch(CONTACTS, [org for org, _ in wanted], [customer for _, customer in wanted])
+    return {(row["org_id"], row["id"]): Contact(**dict(list(row.items())[2:])) for row in rows}

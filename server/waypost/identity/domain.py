@@ -301,12 +301,14 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
-def normal_phone(text: str) -> str | None:
-    """A phone number in E.164, or None when ``text`` is none. A bare national one is none: it would be a guess."""
+def normal_phone(text: str, country: str | None = None) -> str | None:
+    """A phone number in E.164, or None when ``text`` is none. ``country``: where one without + is a national one, ISO
+    3166; None: such a number is none, since it would be a guess.
+    """
     import phonenumbers
 
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_possible_number(number):

@@ -9,7 +9,7 @@ from uuid import UUID
 from waypost.identity import storage
 from waypost.identity.domain import OrgSettings
 from waypost.platform.cache import Cache, Kind
-from waypost.platform.database import Database
+from waypost.platform.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,8 @@ class Rules:
     async def _read(self, org_id: UUID) -> OrgSettings:
         async with self.database.transaction(org_id) as conn:
             return await storage.settings_of(conn, org_id)
+
+
+async def country_of(conn: Connection, org_id: UUID) -> str | None:
+    """Where an organisation is at home (ISO 3166), in a transaction that is there already."""
+    return (await storage.settings_of(conn, org_id)).selling.country

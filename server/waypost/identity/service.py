@@ -160,11 +160,11 @@ def _the_one(memberships: Sequence[User]) -> User:
     return memberships[0]
 
 
-def checked_phone(phone: str | None, field: str = "phone") -> str | None:
-    """In E.164; ``Invalid`` naming the field when it is no number."""
+def checked_phone(phone: str | None, field: str = "phone", country: str | None = None) -> str | None:
+    """In E.164; ``Invalid`` naming the field when it is no number. ``country``: whose national numbers it may be."""
     if phone is None:
         return None
-    number = normal_phone(phone)
+    number = normal_phone(phone, country)
     if number is None:
         raise invalid_field(field, BAD_PHONE)
     return number

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from waypost.invoices import announce, books, storage
+from waypost.invoices import announce, books, notices, storage
 from waypost.invoices.announce import Ground
 from waypost.invoices.billing import check_billable
 from waypost.invoices.domain import Invoice, InvoiceEmpty, Issued, Kind, Move, check_move, issued
@@ -40,6 +40,7 @@ class Issuing:
                 kind="invoice_issued", at=given.at,
             )  # fmt: skip
             await self._tell(conn, principal, after, "issued")
+            await notices.tell_issued(conn, self.invoices.clock, after)
         return await self._named(after)
 
     async def send(self, principal: Principal, invoice_id: UUID, *, expected: int | None = None) -> Invoice:
@@ -72,6 +73,7 @@ class Issuing:
             after = await visible(conn, principal, invoice_id)
             await self._tell(conn, principal, after, "voided", reason)
             await self._tell(conn, principal, credit_note, "credited", reason)
+            await notices.tell_voided(conn, self.invoices.clock, after)
         return await self._named(after)
 
     async def _number(self, conn: Connection, org_id: UUID, kind: Kind, today: date, terms_days: int) -> Issued:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
 
 from waypost.invoices.domain import Invoice, Issued, Kind, Line, Status, Totals
 from waypost.platform.database import Connection
+
+FIRST_ID = UUID(int=0)
 
 COLUMNS = """
        i.org_id, i.id, i.counterparty_org_id, i.kind, i.status, i.currency, i.net_minor, i.tax_minor, i.total_minor,
@@ -54,6 +56,13 @@ SELECT $1, $2, l.n, l.trip_id, l.description, l.quantity_milli, l.unit_price_min
   FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::int[], $8::bigint[]) WITH ORDINALITY
     AS l (trip_id, description, quantity_milli, unit_price_minor, tax_bp, net_minor, n)
 """
+OVERDUE_SINCE = f"""
+SELECT {COLUMNS}
+ WHERE i.org_id = $1 AND i.kind = 'invoice' AND i.status IN ('issued', 'part_paid')
+   AND i.due_date >= $2 AND i.due_date < $3 AND (i.due_date, i.id) > ($4, $5)
+ ORDER BY i.due_date, i.id LIMIT $6
+"""
+NAME_OF = "SELECT coalesce(settings -> 'selling' ->> 'shopName', name) FROM organisations WHERE org_id = $1"
 DELETE_LINES = "DELETE FROM invoice_lines WHERE org_id = $1 AND invoice_id = $2"
 DELETE = "DELETE FROM invoices WHERE org_id = $1 AND id = $2 AND status = 'draft'"
 CHANGE = """
@@ -91,6 +100,27 @@ SELECT l.trip_id, i.number FROM invoice_lines l JOIN invoices i ON i.org_id = l.
  WHERE l.org_id = $1 AND l.trip_id = ANY($2::uuid[]) AND i.id <> $3 AND i.kind = 'invoice' AND i.status <> 'voided'
  ORDER BY l.trip_id LIMIT 1
 """
+
+
+class DuePlace(NamedTuple):
+    """Where a walk by due dates has come to."""
+
+    due_date: date
+    id: UUID
+
+
+async def overdue_since(
+    conn: Connection, org_id: UUID, since: date, today: date, after: DuePlace | None, limit: int
+) -> list[Invoice]:
+    """Open ones that were due from ``since`` up to yesterday, by their due dates. Without lines."""
+    place = after or DuePlace(since, FIRST_ID)
+    rows = await conn.fetch(OVERDUE_SINCE, org_id, since, today, place.due_date, place.id, limit)
+    return [invoice(row) for row in rows]
+
+
+async def name_of(conn: Connection, org_id: UUID) -> str:
+    """Of an organisation of this transaction's scope, as its customers know it."""
+    return str(await conn.fetchval(NAME_OF, org_id) or "")
 
 
 async def find(conn: Connection, org_id: UUID, invoice_id: UUID) -> Invoice | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from waypost.jobs.domain import Asked, Plan, Step
+from waypost.jobs.domain import Asked, Job, Plan, Step
 from waypost.platform.database import Connection
 
 
@@ -29,6 +29,14 @@ class JobKind(Protocol):
     async def step(self, conn: Connection, org_id: UUID, plan: Plan, cursor: object | None) -> Step:
         """The next chunk, a second's work at most; ``cursor`` None: the first, with what a file begins with."""
         ...
+
+
+# Told that a job is done, in the transaction that says so; wiring fills it.
+Done = Callable[[Connection, Job], Awaitable[None]]
+
+
+async def nobody_told(_conn: Connection, _job: Job) -> None:
+    """Nobody is told but whoever listens to the job."""
 
 
 # Called with a name and how far the work is, at the points where a worker may die; the tests' programs die there.

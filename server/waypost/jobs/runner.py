@@ -9,7 +9,7 @@ from uuid import UUID
 
 from waypost.jobs import announce, domain, files, storage
 from waypost.jobs.domain import MAX_TRIES, Job, JobKeptFailing, Plan, State
-from waypost.jobs.ports import Checkpoint, JobKind, JobRules, pass_by
+from waypost.jobs.ports import Checkpoint, Done, JobKind, JobRules, nobody_told, pass_by
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.platform.database import Connection, Database
@@ -33,6 +33,7 @@ class Runner:
     kinds: Mapping[str, JobKind]
     rules: JobRules
     checkpoint: Checkpoint = pass_by
+    done: Done = nobody_told
 
     async def run(self, org_id: UUID, job_id: UUID) -> None:
         """Go on with a job for a while; it is done, or due again, or another's afterwards."""
@@ -159,7 +160,9 @@ class Turn:
         async with runner.database.transaction(self.job.org_id) as conn:
             if not await storage.finish(conn, self.job, sha256, expires_at, runner.clock.now()):
                 raise Lost
-            await runner.tell_end(conn, replace(self.job, state=State.DONE, rows_total=self.job.rows_done))
+            done = replace(self.job, state=State.DONE, rows_total=self.job.rows_done, expires_at=expires_at)
+            await runner.tell_end(conn, done)
+            await runner.done(conn, done)
         log.info("job_done", job_id=str(self.job.id), kind=self.job.kind, rows=self.job.rows_done)
 
     async def _hold(self) -> None:

@@ -25,10 +25,12 @@ REPEATABLE = frozenset({ChannelName.CONSOLE, ChannelName.EMAIL, ChannelName.PUSH
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A customer as we reach them, and the business that tells them, with where it is found.
+    """A customer, or a member of staff, as we reach them, and the business that tells them, with where it is found.
 
     ``locale``: the language to tell them in, a BCP 47 tag such as fr-CD; ``collection_place``: where goods are fetched,
-    if not at the shop; ``time_zone``: theirs, if known; ``org_time_zone``: the business's.
+    if not at the shop; ``time_zone``: theirs, if known; ``org_time_zone``: the business's; ``country``:
+    the business's; ``push``: their subscriptions, by id; ``user_id`` and ``role``: of a member, whose
+    inbox that is; ``others``: the ways of the channel OTHER, by id.
     """
 
     name: str
@@ -42,6 +44,10 @@ class Contact:
     time_zone: str | None = None
     org_time_zone: str | None = None
     country: str | None = None
+    push: tuple[str, ...] = ()
+    user_id: str | None = None
+    role: str | None = None
+    others: tuple[str, ...] = ()
 
 
 def facts_of(contact: Contact | None) -> dict[str, str]:
@@ -61,39 +67,8 @@ def _in_a_line(text: str | None) -> str:
     return ", ".join(line.strip() for line in (text or "").splitlines() if line.strip())
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A delivery to be; ``reason`` set: it is suppressed, and why."""
-
-    channel: ChannelName
-    address: str
-    reason: str | None = None
-
-
-def plan(contact: Contact | None, wanted: tuple[ChannelName, ...], offered: frozenset[ChannelName]) -> list[Planned]:
-    """One delivery for each channel that carries the notice; those that cannot, with the reason."""
-    if contact is None:
-        return [Planned(wanted[0], "", "no_recipient")]
-    planned = []
-    if ChannelName.CONSOLE in offered:
-        planned.append(Planned(ChannelName.CONSOLE, contact.phone or contact.email or ""))
-    for channel in wanted:
-        if channel not in offered:
-            if not offered:
-                planned.append(Planned(channel, address_of(contact, channel) or "", "channel_off"))
-            continue
-        planned.append(_by(channel, address_of(contact, channel)))
-    return planned
-
-
-def _by(channel: ChannelName, address: str | None) -> Planned:
-    if not address:
-        return Planned(channel, "", "no_address")
-    return Planned(channel, address, None if is_address(channel, address) else "bad_address")
-
-
 def address_of(contact: Contact, channel: ChannelName) -> str | None:
-    """Where ``channel`` reaches them."""
+    """Where an SMS or an e-mail reaches them."""
     return contact.email if channel is ChannelName.EMAIL else contact.phone
 
 
@@ -101,11 +76,14 @@ def address_of(contact: Contact, channel: ChannelName) -> str | None:
 _EMAIL = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 )
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 LONGEST_EMAIL = 254  # RFC 5321, section 4.5.3.1.3
 
 
 def is_address(channel: ChannelName, address: str) -> bool:
     """May it be handed to the channel? Nothing that could end an SMTP command gets through."""
+    if channel is ChannelName.SMS:
+        return _E164.fullmatch(address) is not None
     if channel is not ChannelName.EMAIL:
         return True
     return len(address) <= LONGEST_EMAIL and _EMAIL.fullmatch(address) is not None

@@ -18,6 +18,28 @@ CALLBACK_QUARANTINED = "callback_quarantined"
 CALLBACK_STUCK = "callback_stuck"  # kept, and tried in vain so far
 RECONCILIATION_DIFFERENCE = "reconciliation_difference"
 STATEMENT_MISSING = "statement_missing"
+PROVIDER_DOWN = "provider_down"  # half of its calls fail, or are slow
+FAILOVER = "failover"  # another provider took what this one did not
+SMS_CAP_REACHED = "sms_cap_reached"
+MESSAGE_RECEIVED = "message_received"  # somebody wrote to us, and no keyword
+RECEIPT_QUARANTINED = "receipt_quarantined"  # not signed as its provider signs
+RECEIPT_STUCK = "receipt_stuck"  # kept, and tried in vain so far
+BOUNCES_TO_CONFIRM = "bounces_to_confirm"  # a mail provider asks whether our address is ours
+DELIVERY_IN_DOUBT = "delivery_in_doubt"  # said once an hour, however many there are
+CUSTOMER_UNREACHABLE = "customer_unreachable"  # no address of theirs works
+WEBHOOK_OFF = "webhook_off"  # a subscriber's address took nothing for days, or is gone
+
+# Staff are told of these at once; the others wait for the digest.
+CANNOT_WAIT = frozenset(
+    {REVERSAL_AFTER_COLLECTION, CALLBACK_STUCK, PROVIDER_DOWN, SMS_CAP_REACHED, RECEIPT_STUCK, WEBHOOK_OFF}
+)
+# Which of an alert's facts names what it is about, the first that is there.
+NAMING = ("reference", "customer", "provider", "name", "url", "notice")
+
+
+def about(facts: Mapping[str, str]) -> str:
+    """A reference or a name of what it is about; empty: it has none."""
+    return next((facts[name] for name in NAMING if facts.get(name)), "")
 
 
 class AlertNotFound(NotFound):

@@ -12,9 +12,12 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import TELLERS, WATCHERS, Principal
+from waypost.notifications import outbox
 from waypost.notifications import storage_alerts as storage
 from waypost.notifications import wire_alerts as wire
-from waypost.notifications.alert_domain import Alert, AlertFilter, AlertNotFound, AlertResolved
+from waypost.notifications.alert_domain import CANNOT_WAIT, Alert, AlertFilter, AlertNotFound, AlertResolved, about
+from waypost.notifications.domain import Notice
+from waypost.notifications.kinds import ALERT_RAISED
 from waypost.platform.database import Connection, Database
 from waypost.platform.telemetry import log
 from waypost.realtime.service import Publisher, staff_room
@@ -39,8 +42,11 @@ async def alert(
     ``kind``: one of ``alert_domain``'s; ``key`` names what happened ("payment_review:…"): a second with it is none.
     """
     raised = Alert(org_id, new_id(clock), kind, key, subject_kind, subject_id, facts, clock.now())
-    if not await storage.add(conn, raised):
+    at_once = kind in CANNOT_WAIT
+    if not await storage.add(conn, raised, told_at=raised.created_at if at_once else None):
         return False
+    if at_once:
+        await _tell_staff(conn, clock, raised)
     await _promise(conn, publisher, clock, raised)
     log.warning("alert_raised", kind=kind, alert_id=str(raised.id))
     return True
@@ -53,6 +59,12 @@ async def over(
     ended = await storage.resolve_by_key(conn, org_id, key, clock.now(), by, resolution)
     if ended is not None and (now := await storage.find(conn, org_id, ended)) is not None:
         await _promise(conn, publisher, clock, now)
+
+
+async def _tell_staff(conn: Connection, clock: Clock, raised: Alert) -> None:
+    notice = Notice(None, "alert", raised.id, {"alert": raised.kind, "about": about(raised.facts)})
+    key = f"alert:{raised.id}:raised"
+    await outbox.add(conn, raised.org_id, kind=ALERT_RAISED, key=key, payload=notice, clock=clock)
 
 
 async def _promise(conn: Connection, publisher: Publisher, clock: Clock, told: Alert) -> None:

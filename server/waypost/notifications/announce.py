@@ -14,10 +14,12 @@ from waypost.notifications.states import State
 from waypost.platform.database import Connection
 from waypost.realtime.service import Publisher, staff_room
 
+NAME = "notification:changed"
+
 
 @dataclass(frozen=True, slots=True)
 class Announcer:
-    """Every method promises to tell the staff, in the transaction of ``conn``."""
+    """Every method with a ``conn`` promises to tell the staff, in its transaction."""
 
     publisher: Publisher
     clock: Clock
@@ -32,12 +34,17 @@ class Announcer:
 
     async def changed(self, conn: Connection, deliveries: Iterable[Delivery]) -> None:
         """Of deliveries as they are now."""
-        for d in deliveries:
-            body = wire.DeliveryChanged(
-                new_id(self.clock), d.notification_id, d.id, d.kind, d.channel, d.state, d.reason
-            )
-            await self._promise(conn, d.org_id, body)
+        for delivery in deliveries:
+            await self._promise(conn, delivery.org_id, self._body(delivery))
+
+    def seen(self, deliveries: Iterable[Delivery]) -> None:
+        """Of deliveries whose next move is promised anyway: told now, and lost while nobody can be told."""
+        for delivery in deliveries:
+            self.publisher.publish(staff_room(delivery.org_id), NAME, self._body(delivery))
+
+    def _body(self, d: Delivery) -> wire.DeliveryChanged:
+        return wire.DeliveryChanged(new_id(self.clock), d.notification_id, d.id, d.kind, d.channel, d.state, d.reason)
 
     async def _promise(self, conn: Connection, org_id: UUID, body: wire.DeliveryChanged) -> None:
         room = staff_room(org_id)
-        await self.publisher.promise(conn, org_id, room, "notification:changed", body, body.event_id)
+        await self.publisher.promise(conn, org_id, room, NAME, body, body.event_id)

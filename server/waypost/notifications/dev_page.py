@@ -74,6 +74,7 @@ def _shown(recipient: str, delivery: Delivery) -> dict[str, str]:
     return {
         "recipient": recipient,
         "address": delivery.address,
+        "form": "e-mail" if "@" in delivery.address else "SMS",
         "kind": KIND_WORDS.get(delivery.kind, delivery.kind.replace("_", " ")),
         "state": str(delivery.state).replace("_", " "),
         "subject": delivery.subject or "",

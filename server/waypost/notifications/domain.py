@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from waypost.kernel.errors import Conflict, NotFound
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.states import MAX_ATTEMPTS, State
+
+RESENT = "resent:"  # how the key begins of what a person wants told once more: no new event for subscribers
 
 
 class NotificationNotFound(NotFound):
@@ -44,7 +47,8 @@ class Notice:
     """An outbox row's payload for what somebody is told: about what, and the facts as they were at the commit.
 
     ``customer_id`` None: a member of staff is told, ``user_id``. ``valid_until``: after it, it is not sent; None: as
-    long as its kind says. ``not_before``: it is not sent earlier.
+    long as its kind says. ``not_before``: it is not sent earlier. ``told_org_id``: people of another organisation are
+    told. ``resent_from``: a person wanted that notification once more.
     """
 
     customer_id: UUID | None
@@ -54,6 +58,8 @@ class Notice:
     valid_until: datetime | None = None
     user_id: UUID | None = None
     not_before: datetime | None = None
+    told_org_id: UUID | None = None
+    resent_from: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,28 @@ class Due:
     cancelled_at: datetime | None
     text: Text | None  # what an earlier attempt has sent, perhaps: a repeat says the same
     doubted: bool  # nobody knows what became of an earlier attempt
+    user_id: UUID | None = None
+    time_zone: str | None = None  # the recipient's, if known
+    reason: str | None = None  # why it was held last, or is to be sent again
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """An earlier attempt at a delivery. ``outcome`` None: it has not come to its end."""
+
+    attempt: int
+    provider_id: UUID | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a message that was taken has used. ``sender``: our number or name that it went out from."""
+
+    sender: str | None = None
+    segments: int | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +133,8 @@ class Message:
     """What a channel sends; ``sender``: the business. ``attempt`` fences what is written of it afterwards.
 
     ``account``: by whose account it goes; None: the channel needs none. ``stop_url``: where the recipient can say that
-    they want no more of these, of what may be switched off; ``report_url``: where the provider may report.
+    they want no more of these, of what may be switched off; ``report_url``: where the provider may report;
+    ``valid_until``: after it the provider need not bring it any more.
     """
 
     org_id: UUID
@@ -124,6 +153,7 @@ class Message:
     reply_to: str | None = None
     stop_url: str | None = None
     report_url: str | None = None
+    valid_until: datetime | None = None
 
     @property
     def tried(self) -> int:
@@ -196,6 +226,26 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A delivery with all that is known of it. ``error``: the first that a receipt named; ``told_at``: when one said
+    that it came, or did not.
+    """
+
+    delivery: Delivery
+    created_at: datetime
+    provider_id: UUID | None
+    sender: str | None
+    template: str | None
+    segments: int | None
+    cost: Decimal | None
+    cost_currency: str | None
+    error: str | None
+    sent_at: datetime | None
+    told_at: datetime | None
+    instead_of: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try."""
 
@@ -215,17 +265,63 @@ class Told:
     """A notification with its deliveries and, where they were asked for, their attempts."""
 
     notification: Notification
-    deliveries: Sequence[Delivery]
+    deliveries: Sequence[Seen]
     attempts: Sequence[Attempt] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which notifications a list wants; None: any. ``state``: of one of its deliveries."""
+    """Which notifications a list wants; None: any. ``state``, ``reason``, ``channel``: of one of its deliveries;
+    ``subjects``: about one of these.
+    """
 
     state: State | None = None
     kind: str | None = None
-    subject_id: UUID | None = None
+    subjects: Sequence[UUID] | None = None
+    customer_id: UUID | None = None
+    reason: str | None = None
+    channel: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries a list wants, or a person wants to send once more; None: any."""
+
+    state: State | None = None
+    kind: str | None = None
+    reason: str | None = None
+    channel: str | None = None
+    address: str | None = None
+    provider_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What became of the deliveries of a day, kind, channel and provider. ``p50_s``, ``p95_s``: from their making to
+    the provider's yes.
+    """
+
+    day: date
+    kind: str
+    channel: str
+    provider: str
+    deliveries: int
+    sent: int
+    delivered: int
+    undelivered: int
+    withheld: int
+    failed: int
+    in_doubt: int
+    waiting: int
+    segments: int
+    cost: Decimal
+    currency: str
+    p50_s: float | None
+    p95_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

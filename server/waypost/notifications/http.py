@@ -1,60 +1,69 @@
-"""HTTP edge of notifications: what was told, and what staff do about a delivery that is stuck."""
+"""HTTP edge of notifications: what was told whom, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from aiohttp import web
 
+from waypost.kernel.clock import Clock
 from waypost.kernel.errors import NotFound
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal
 from waypost.notifications import wire
-from waypost.notifications.domain import DeliveryMoveRefused, DeliveryNotFound, Filter, NotificationNotFound
+from waypost.notifications.domain import Filter, NotificationNotFound
+from waypost.notifications.resending import Resending
 from waypost.notifications.service import Notifications
+from waypost.platform.codec import instant
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import Route
 from waypost.platform.web import PRINCIPAL, path_id, read_body, read_query, reply, reply_page
 
 PATH = "/api/v1/notifications"
-STUCK = "/api/v1/deliveries/{delivery_id}"
+ONE = PATH + "/{notification_id}"
+A_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class TripLookup:
-    """Trips belong to another feature: ``find`` raises ``missing`` for one that the caller may not see."""
+class Trail:
+    """Of a thing of another feature: ``subjects`` are the ids of what notices about it name, itself among them; it
+    raises ``missing`` for one that the caller may not see. ``customer``: the notices are those of a person.
+    """
 
-    find: Callable[[Principal, UUID], Awaitable[object]]
+    path: str
+    name: str
+    subjects: Callable[[Principal, UUID], Awaitable[Sequence[UUID]]]
     missing: type[NotFound]
+    customer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationRoutes:
-    """Notifications, and their deliveries."""
+    """Notifications, with their deliveries; and the trails of what they are about."""
 
     notifications: Notifications
-    trips: TripLookup
+    resending: Resending
+    clock: Clock
+    trails: Sequence[Trail]
 
     def routes(self) -> list[Route]:
         return [
             Route("GET", PATH, self.list_all, answer=wire.Notification, listing=True, query=wire.NotificationsQuery,
                   roles=WATCHERS),
-            Route("GET", PATH + "/{notification_id}", self.get, answer=wire.NotificationDetail, roles=WATCHERS,
-                  errors=(NotificationNotFound,)),
-            Route("GET", "/api/v1/trips/{trip_id}/notifications", self.list_of_trip, answer=wire.Notification,
-                  listing=True, query=PageQuery, roles=WATCHERS, errors=(self.trips.missing,)),
-            Route("POST", STUCK + "/replay", self.replay, answer=wire.Delivery, body=wire.Why, roles=PLANNERS,
-                  errors=(DeliveryNotFound, DeliveryMoveRefused)),
-            Route("POST", STUCK + "/resolve", self.resolve, answer=wire.Delivery, body=wire.Resolution, roles=PLANNERS,
-                  errors=(DeliveryNotFound, DeliveryMoveRefused)),
+            Route("GET", PATH + "/figures", self.figures, answer=wire.Figures, query=wire.DeliveryFiguresQuery,
+                  roles=WATCHERS, costly=True),
+            Route("GET", ONE, self.get, answer=wire.NotificationDetail, roles=WATCHERS, errors=(NotificationNotFound,)),
+            Route("POST", ONE + "/resend", self.resend, answer=wire.Resent, body=wire.Why, status=202, roles=PLANNERS,
+                  idempotent=True, errors=(NotificationNotFound,)),
+            *(self._trail(trail) for trail in self.trails),
         ]  # fmt: skip
 
     async def list_all(self, request: web.Request) -> web.Response:
-        """What customers were told, newest first."""
+        """What people were told, newest first."""
         query = read_query(request, wire.NotificationsQuery)
-        wanted = Filter(query.state, query.kind, query.trip_id)
-        page = await self.notifications.list(request[PRINCIPAL], wanted, query.limit, query.cursor)
+        page = await self.notifications.list(request[PRINCIPAL], query.wanted(), query.limit, query.cursor)
         return reply_page(request, page, wire.Notification.from_domain)
 
     async def get(self, request: web.Request) -> web.Response:
@@ -64,27 +73,32 @@ class NotificationRoutes:
             wire.NotificationDetail.from_domain(await self.notifications.find(request[PRINCIPAL], notification_id))
         )
 
-    async def list_of_trip(self, request: web.Request) -> web.Response:
-        """What a trip's customer was told, newest first."""
-        trip_id = path_id(request, "trip_id", self.trips.missing)
-        query = read_query(request, PageQuery)
-        await self.trips.find(request[PRINCIPAL], trip_id)
-        wanted = Filter(subject_id=trip_id)
-        page = await self.notifications.list(request[PRINCIPAL], wanted, query.limit, query.cursor)
-        return reply_page(request, page, wire.Notification.from_domain)
+    async def figures(self, request: web.Request) -> web.Response:
+        """How many went out, came and failed; how fast, and at what cost: by day, kind, channel and provider."""
+        query = read_query(request, wire.DeliveryFiguresQuery)
+        given = wire.span(query.since, query.until)
+        until = given[1] or self.clock.now()
+        since = given[0] or until - A_WEEK
+        rows = await self.notifications.figures(request[PRINCIPAL], since, until)
+        return reply(wire.Figures(instant(since), instant(until), [wire.Figure.from_domain(row) for row in rows]))
 
-    async def replay(self, request: web.Request) -> web.Response:
-        """Send once more what was given up or refused."""
-        delivery_id = path_id(request, "delivery_id", DeliveryNotFound)
+    async def resend(self, request: web.Request) -> web.Response:
+        """Tell them the same once more, to where they are reached now: as a new notification."""
+        notification_id = path_id(request, "notification_id", NotificationNotFound)
         body = await read_body(request, wire.Why)
-        return reply(
-            wire.Delivery.from_domain(await self.notifications.replay(request[PRINCIPAL], delivery_id, body.why))
-        )
+        await self.resending.resend(request[PRINCIPAL], notification_id, body.why)
+        return reply(wire.Resent(notification_id), status=202)
 
-    async def resolve(self, request: web.Request) -> web.Response:
-        """Decide about a delivery in doubt: send it again, or let it be."""
-        delivery_id = path_id(request, "delivery_id", DeliveryNotFound)
-        body = await read_body(request, wire.Resolution)
-        send_again = body.action == "send_again"
-        delivery = await self.notifications.resolve(request[PRINCIPAL], delivery_id, body.why, send_again=send_again)
-        return reply(wire.Delivery.from_domain(delivery))
+    def _trail(self, trail: Trail) -> Route:
+        async def listed(request: web.Request) -> web.Response:
+            subject_id = path_id(request, trail.name, trail.missing)
+            query = read_query(request, PageQuery)
+            subjects = await trail.subjects(request[PRINCIPAL], subject_id)
+            wanted = Filter(customer_id=subject_id) if trail.customer else Filter(subjects=subjects)
+            page = await self.notifications.list(request[PRINCIPAL], wanted, query.limit, query.cursor)
+            return reply_page(request, page, wire.Notification.from_domain)
+
+        listed.__name__ = f"list_of_{trail.name.removesuffix('_id')}"
+        listed.__doc__ = "Who was told what about it, and what became of that, newest first."
+        return Route("GET", trail.path, listed, answer=wire.Notification, listing=True, query=PageQuery,
+                     roles=WATCHERS, errors=(trail.missing,))  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from waypost.kernel.principal import MONEY, TELLERS, Role
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.domain import Queue
 
@@ -27,7 +28,7 @@ class Kind:
     ``channels``: those that carry it, in order; ``validity``: after it was due, it is not sent, unless the notice names
     its own end; ``required``: nobody can switch it off; ``quiet``: it waits for the end of quiet hours; ``sensitive``:
     its words are not kept, such as a sign-in code's; ``instead``: a channel that carries it only when those before
-    could not tell.
+    could not tell; ``roles``: of a staff kind without a named recipient, who is told.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     quiet: bool = True
     sensitive: bool = False
     instead: tuple[ChannelName, ...] = ()
+    roles: frozenset[Role] = TELLERS
 
 
 TRIP_SCHEDULED = "trip_scheduled"
@@ -75,7 +77,12 @@ INVOICE_VOIDED = "invoice_voided"
 ALERT_RAISED = "alert_raised"  # one that cannot wait for the digest
 ALERT_DIGEST = "alert_digest"
 EXPORT_READY = "export_ready"
+PROVIDER_TEST = "provider_test"  # an owner tries an account; about it, to an address that they name
 
+# About a trip, true only while it stands as it did.
+OF_TRIPS = (TRIP_SCHEDULED, TRIP_STARTED, TRIP_NEAR, TRIP_ARRIVED, TRIP_COMPLETED, TRIP_DELAYED, TRIP_FAILED)
+# About an invoice between two organisations.
+OF_INVOICES = (INVOICE_ISSUED, INVOICE_OVERDUE, INVOICE_VOIDED)
 # About a layby itself, true only while it stands as it did.
 OF_LAYBYS = (
     LAYBY_CREATED, PAYMENT_REMINDER, PAYMENT_OVERDUE, LATE_FEE_APPLIED, COMPLETION_REMINDER, LAYBY_COMPLETED,
@@ -88,6 +95,7 @@ _SOON, _DAYS = timedelta(hours=6), timedelta(days=3)
 _ALL = (ChannelName.SMS, ChannelName.EMAIL, ChannelName.PUSH)
 _QUIETLY = (ChannelName.EMAIL, ChannelName.PUSH)  # an SMS only to who has no other address
 _BY_SMS = (ChannelName.SMS, ChannelName.PUSH)
+_BOOKS = (ChannelName.IN_APP, ChannelName.EMAIL)
 _STAFF = (ChannelName.IN_APP, ChannelName.EMAIL, ChannelName.PUSH)
 _SMS, _EMAIL = (ChannelName.SMS,), (ChannelName.EMAIL,)
 
@@ -106,8 +114,10 @@ def _reminder(name: str, validity: timedelta) -> Kind:
     return Kind(name, _ALL, Queue.BULK, validity, group=Group.REMINDER)
 
 
-def _staff(name: str, queue: Queue, channels: tuple[ChannelName, ...] = _STAFF) -> Kind:
-    return Kind(name, channels, queue, timedelta(days=1), group=Group.STAFF, quiet=False)
+def _staff(
+    name: str, queue: Queue, channels: tuple[ChannelName, ...] = _STAFF, roles: frozenset[Role] = TELLERS
+) -> Kind:
+    return Kind(name, channels, queue, timedelta(days=1), group=Group.STAFF, quiet=False, roles=roles)
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -139,12 +149,16 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _told(LAYBY_DEFAULTED, _DAYS, required=True),
             _money(REFUND_ISSUED),
             _money(PAYMENT_REVERSED),
-            _told(INVOICE_ISSUED, _DAYS, _EMAIL, required=True, instead=_SMS),
-            Kind(INVOICE_OVERDUE, _EMAIL, Queue.BULK, _DAYS, group=Group.REMINDER, instead=_SMS),
-            _told(INVOICE_VOIDED, _DAYS, _EMAIL, required=True),
-            _staff(ALERT_RAISED, Queue.URGENT),
-            _staff(ALERT_DIGEST, Queue.BULK, _EMAIL),
+            _staff(INVOICE_ISSUED, Queue.URGENT, _BOOKS, MONEY),
+            _staff(INVOICE_OVERDUE, Queue.BULK, _BOOKS, MONEY),
+            _staff(INVOICE_VOIDED, Queue.URGENT, _BOOKS, MONEY),
+            _staff(ALERT_RAISED, Queue.URGENT, (*_STAFF, ChannelName.OTHER)),
+            _staff(ALERT_DIGEST, Queue.BULK, (ChannelName.EMAIL, ChannelName.OTHER)),
             _staff(EXPORT_READY, Queue.BULK, (ChannelName.IN_APP, ChannelName.PUSH)),
+            Kind(
+                PROVIDER_TEST, (ChannelName.SMS, ChannelName.EMAIL, ChannelName.OTHER), Queue.URGENT,
+                timedelta(hours=1), group=Group.STAFF, required=True, quiet=False,
+            ),
         )
     }
 )

@@ -7,71 +7,60 @@ made is made under a unique key. No step looks for "newer than the last": the or
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import asyncpg
 import msgspec
 
 from waypost.kernel.clock import Clock
-from waypost.kernel.errors import Unavailable
-from waypost.kernel.ids import new_id
-from waypost.notifications import storage, storage_outbox
-from waypost.notifications.addresses import REPEATABLE, ChannelName, Contact, Planned, facts_of, plan
+from waypost.notifications import storage_outbox, storage_relay
+from waypost.notifications.addresses import REPEATABLE
 from waypost.notifications.announce import Announcer
-from waypost.notifications.domain import Delivery, Notice, Notification, Pace, Poke, Queue, Waiting
-from waypost.notifications.kinds import EVENTS, KINDS, Kind
+from waypost.notifications.domain import Pace, Poke, Queue, Waiting
+from waypost.notifications.following import Following
+from waypost.notifications.keeping import Keeper, Kept
+from waypost.notifications.kinds import KINDS
 from waypost.notifications.ports import Contacts
-from waypost.notifications.states import MAX_ATTEMPTS, State, wait_s
+from waypost.notifications.reading import Read, Reader, UnknownKind
+from waypost.notifications.states import wait_s
 from waypost.platform.database import AWAY, SYSTEM, Connection, Database
 from waypost.platform.telemetry import log, request_id
 from waypost.realtime.service import Publisher
 
-BATCH = 50
+BATCH = 250
 SWEEP_AT_ONCE = 200
 POKES_AT_ONCE, FOR_BULK = 500, 50  # bulk gets its share of each pass, however many urgent ones there are
-LOCALE = "en"  # of a customer who has asked for no language
-
-
-class UnknownKind(Exception):
-    """An outbox row of a kind that this version does not know; a newer one will."""
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What an outbox row says, and the customer whom it means as they are reached now."""
-
-    kind: Kind
-    notice: Notice
-    contact: Contact | None
+ROOM: Mapping[Queue, int] = {Queue.URGENT: POKES_AT_ONCE, Queue.BULK: POKES_AT_ONCE}
+BULK_KINDS = [kind.name for kind in KINDS.values() if kind.queue is Queue.BULK]
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """What a relay does. ``offered``: the channels of this installation."""
+    """What a relay does."""
 
     database: Database
     clock: Clock
     publisher: Publisher
     contacts: Contacts
-    offered: frozenset[ChannelName]
+    keeper: Keeper
+    following: Following
     pace: Pace
     jitter: Callable[[], float] = random.random
 
     async def expand(self) -> int:
-        """Keep up to 50 outbox rows; how many there were."""
+        """Keep up to 250 outbox rows, the urgent ones first; how many there were."""
         async with self.database.transaction(SYSTEM) as conn:
-            waiting = await storage_outbox.look_at_outbox(conn, self.clock.now(), BATCH)
+            waiting = await storage_outbox.look_at_outbox(conn, self.clock.now(), BATCH, BULK_KINDS)
         if not waiting:
             return 0
-        read = {(row.org_id, row.id): await self._read(row) for row in waiting}
-        made: list[Delivery] = []
+        read = await Reader(self.contacts).read(waiting)
         async with self.database.transaction(SYSTEM) as conn:
             rows = await storage_outbox.take_outbox(conn, waiting, self.clock.now())
-            for row in rows:
-                made += await self._keep(conn, row, read[row.org_id, row.id])
-            await Announcer(self.publisher, self.clock).changed(conn, made)
+            kept = await self._keep_all(conn, [(row, read[row.org_id, row.id]) for row in rows])
+            await self.keeper.promise(conn, kept)
+        self.keeper.say(kept)
         return len(rows)
 
     async def sweep(self) -> None:
@@ -79,68 +68,69 @@ class Relay:
         now = self.clock.now()
         again_at = now + timedelta(seconds=self.pace.retry_base_s)
         async with self.database.transaction(SYSTEM) as conn:
-            doubtful = await storage.sweep(conn, now, again_at, SWEEP_AT_ONCE)
-            repeated = await storage.repeat(conn, now, REPEATABLE, SWEEP_AT_ONCE)
+            doubtful = await storage_relay.sweep(conn, now, again_at, SWEEP_AT_ONCE)
+            repeated = await storage_relay.repeat(conn, now, REPEATABLE, SWEEP_AT_ONCE)
             await Announcer(self.publisher, self.clock).changed(conn, [*doubtful, *repeated])
         for delivery in doubtful:
             log.warning("lease_ran_out", delivery_id=str(delivery.id), channel=delivery.channel)
 
-    async def due(self) -> list[Poke]:
-        """The due deliveries that no worker was told of lately, urgent ones first; they count as told now."""
+    async def due(self, room: Mapping[Queue, int] = ROOM) -> list[Poke]:
+        """The due deliveries that no worker was told of lately, urgent ones first; they count as told now.
+
+        ``room``: for how many there is room in each of the workers' lines.
+        """
+        for_urgent, for_bulk = room[Queue.URGENT], room[Queue.BULK]
+        first = min(for_urgent, POKES_AT_ONCE - FOR_BULK)
         async with self.database.transaction(SYSTEM) as conn:
-            now, again_s = self.clock.now(), self.pace.repoke_s
-            urgent = await storage.poke(conn, Queue.URGENT, now, again_s, POKES_AT_ONCE - FOR_BULK)
-            bulk = await storage.poke(conn, Queue.BULK, now, again_s, POKES_AT_ONCE - len(urgent))
-            if len(urgent) == POKES_AT_ONCE - FOR_BULK:
-                urgent += await storage.poke(conn, Queue.URGENT, now, again_s, FOR_BULK - len(bulk))
+            urgent = await self._poke(conn, Queue.URGENT, first)
+            bulk = await self._poke(conn, Queue.BULK, min(for_bulk, POKES_AT_ONCE - len(urgent)))
+            if urgent and len(urgent) == first:
+                more = min(for_urgent - first, POKES_AT_ONCE - len(urgent) - len(bulk))
+                urgent += await self._poke(conn, Queue.URGENT, more)
             return urgent + bulk
 
     async def untold(self, pokes: list[Poke]) -> None:
         """The workers could not be told of these: they are due as before."""
         async with self.database.transaction(SYSTEM) as conn:
-            await storage.unpoke(conn, pokes)
+            await storage_relay.unpoke(conn, pokes)
 
-    async def _read(self, row: Waiting) -> Readings | Exception | None:
-        """What a row says and who is meant; or why it cannot be kept, which is this row's alone. None: an event, of
-        which no customer is told.
-        """
-        if row.kind in EVENTS:
-            return None
+    async def _poke(self, conn: Connection, queue: Queue, limit: int) -> list[Poke]:
+        return await storage_relay.poke(conn, queue, self.clock.now(), self.pace.repoke_s, limit)
+
+    async def _keep_all(self, conn: Connection, rows: Sequence[tuple[Waiting, Read]]) -> Kept:
+        """All at once; if one of them cannot be kept, each by itself: that one is put off, and holds up no other."""
+        bad = [(row, read) for row, read in rows if isinstance(read, Exception)]
+        good = [(row, read) for row, read in rows if not isinstance(read, Exception)]
+        for row, error in bad:
+            await self._put_off(conn, row, error)
         try:
-            kind = KINDS.get(row.kind)
-            if kind is None:
-                return UnknownKind()
-            notice = msgspec.json.decode(row.payload, type=Notice)
-            if notice.customer_id is None:
-                return Readings(kind, notice, None)
-            return Readings(kind, notice, await self.contacts(row.org_id, notice.customer_id))
-        except Unavailable:
+            return await self._keep(conn, good)
+        except AWAY:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with this row, the others go on
-            return error
-
-    async def _keep(self, conn: Connection, row: Waiting, read: Readings | Exception | None) -> list[Delivery]:
-        """One row, by itself: one that we cannot keep is put off, and holds up no other."""
-        if read is None:
-            await storage_outbox.close_outbox(conn, row, self.clock.now())
-            return []
-        token = request_id.set(row.request_id)
-        try:
-            await conn.execute("SAVEPOINT row")
+        except Exception as error:  # noqa: BLE001 - one of them is at fault: it is found below
+            log.warning("outbox_one_by_one", rows=len(good), reason=type(error).__name__)
+        kept = Kept()
+        for row, read in good:
             try:
-                if isinstance(read, Exception):
-                    raise read
-                made = await self._make(conn, row, read)
+                kept = kept + await self._keep(conn, [(row, read)])
             except AWAY:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever is wrong with this row, the others go on
-                await conn.execute("ROLLBACK TO SAVEPOINT row")
                 await self._put_off(conn, row, error)
-                made = []
-            await conn.execute("RELEASE SAVEPOINT row")
-        finally:
-            request_id.reset(token)
-        return made
+        return kept
+
+    async def _keep(self, conn: Connection, rows: Sequence[tuple[Waiting, Read]]) -> Kept:
+        """Wholly, or not at all."""
+        await conn.execute("SAVEPOINT rows")
+        try:
+            kept = await self.keeper.keep(conn, rows)
+        except AWAY:
+            raise
+        except Exception:
+            await conn.execute("ROLLBACK TO SAVEPOINT rows")
+            raise
+        await conn.execute("RELEASE SAVEPOINT rows")
+        return kept
 
     async def _put_off(self, conn: Connection, row: Waiting, error: Exception) -> None:
         put_off_s = wait_s(row.tries + 1, self.pace.retry_base_s, self.jitter())
@@ -148,50 +138,6 @@ class Relay:
             conn, row, type(error).__name__, self.clock.now() + timedelta(seconds=put_off_s)
         )
         expected = isinstance(error, UnknownKind | msgspec.MsgspecError | asyncpg.DataError)
+        token = request_id.set(row.request_id)
         log.error("outbox_row_put_off", outbox_id=str(row.id), kind=row.kind, exc_info=None if expected else error)
-
-    async def _make(self, conn: Connection, row: Waiting, read: Readings) -> list[Delivery]:
-        """The notification of a row, and its deliveries; none when the row was kept before."""
-        kind, notice, contact, now = read.kind, read.notice, read.contact, self.clock.now()
-        notification = self._notification(row, kind, notice, contact)
-        facts = {**notice.facts, **facts_of(contact)}
-        locale = (contact.locale if contact else None) or LOCALE
-        new = await storage_outbox.add_notification(
-            conn, notification, dedupe_key=row.key, locale=locale, facts=facts, request_id=row.request_id
-        )
-        planned = plan(contact, kind.channels, self.offered) if new else []
-        made = [self._delivery(notification, each, now) for each in planned]
-        for delivery in made:
-            await storage_outbox.add_delivery(conn, delivery, kind.queue, row.request_id)
-        await storage_outbox.close_outbox(conn, row, now)
-        log.info("notification_made", notification_id=str(notification.id), kind=kind.name, deliveries=len(made))
-        return made
-
-    def _notification(self, row: Waiting, kind: Kind, notice: Notice, contact: Contact | None) -> Notification:
-        return Notification(
-            org_id=row.org_id,
-            id=new_id(self.clock),
-            kind=kind.name,
-            customer_id=notice.customer_id,
-            recipient=contact.name if contact else "",
-            subject_kind=notice.subject_kind,
-            subject_id=notice.subject_id,
-            created_at=self.clock.now(),
-            valid_until=notice.valid_until or row.created_at + kind.validity,
-        )
-
-    def _delivery(self, notification: Notification, planned: Planned, now: datetime) -> Delivery:
-        return Delivery(
-            org_id=notification.org_id,
-            id=new_id(self.clock),
-            notification_id=notification.id,
-            kind=notification.kind,
-            channel=planned.channel,
-            address=planned.address,
-            state=State.SUPPRESSED if planned.reason else State.PENDING,
-            reason=planned.reason,
-            attempt=0,
-            budget=MAX_ATTEMPTS,
-            due_at=now,
-            updated_at=now,
-        )
+        request_id.reset(token)

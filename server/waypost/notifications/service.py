@@ -1,32 +1,35 @@
-"""What staff see of notifications, and what they may do about a delivery that is stuck."""
+"""What staff see of notifications: what was told whom, by which ways, and what became of it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from waypost.identity import audit
+from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import invalid_field
+from waypost.kernel.ids import uuid7
 from waypost.kernel.paging import Page, decode_cursor, page_of
-from waypost.kernel.principal import PLANNERS, WATCHERS, Principal
-from waypost.notifications import storage, storage_seen, storage_upkeep
-from waypost.notifications.announce import Announcer
+from waypost.kernel.principal import WATCHERS, Principal
+from waypost.kernel.zones import zone_or_utc
+from waypost.notifications import storage_seen, storage_upkeep
 from waypost.notifications.domain import (
     Delivery,
-    DeliveryMoveRefused,
-    DeliveryNotFound,
+    DeliveryFilter,
+    Figure,
     Filter,
     NotificationNotFound,
+    Seen,
     Told,
 )
-from waypost.notifications.kinds import validity_of
-from waypost.notifications.states import MAX_ATTEMPTS, Event, moved_by
 from waypost.platform.database import SYSTEM, Connection, Database
-from waypost.realtime.service import Publisher
 
 ON_THE_PAGE = 100
-_DONE = {Event.REPLAY: "replayed", Event.SEND_AGAIN: "sent_again", Event.LET_BE: "let_be"}
+LONGEST_SPAN = timedelta(days=93)
+FIGURES_AT_ONCE = 2  # of a process: each may read a quarter's deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Notifications:
 
     database: Database
     clock: Clock
-    publisher: Publisher
+    rules: Rules
+    reckoning: asyncio.Semaphore
 
     async def list(self, principal: Principal, wanted: Filter, limit: int, cursor: str | None) -> Page[Told]:
         """Newest first, each with its deliveries."""
@@ -44,9 +48,9 @@ class Notifications:
         async with self.database.transaction(principal.org_id) as conn:
             rows = await storage_seen.list_notifications(conn, principal.org_id, wanted, after, limit)
             deliveries = await storage_seen.deliveries_of(conn, principal.org_id, [row.id for row in rows])
-        by_notification: dict[UUID, list[Delivery]] = {}
-        for delivery in deliveries:
-            by_notification.setdefault(delivery.notification_id, []).append(delivery)
+        by_notification: dict[UUID, list[Seen]] = {}
+        for seen in deliveries:
+            by_notification.setdefault(seen.delivery.notification_id, []).append(seen)
         told = [Told(row, by_notification.get(row.id, [])) for row in rows]
         return page_of(told, limit, lambda row: row.notification.id)
 
@@ -63,50 +67,26 @@ class Notifications:
                 await storage_seen.attempts_of(conn, principal.org_id, notification_id),
             )
 
-    async def replay(self, principal: Principal, delivery_id: UUID, why: str) -> Delivery:
-        """Send one that was given up, or refused, once more, with a new budget of attempts and of time."""
-        return await self._act(principal, delivery_id, Event.REPLAY, why)
-
-    async def resolve(self, principal: Principal, delivery_id: UUID, why: str, *, send_again: bool) -> Delivery:
-        """Decide about one in doubt: it goes out again, though it may then come twice; or it is let be."""
-        return await self._act(principal, delivery_id, Event.SEND_AGAIN if send_again else Event.LET_BE, why)
-
-    async def _act(self, principal: Principal, delivery_id: UUID, event: Event, why: str) -> Delivery:
-        principal.require(PLANNERS)
+    async def deliveries(
+        self, principal: Principal, wanted: DeliveryFilter, limit: int, cursor: str | None
+    ) -> Page[Seen]:
+        """One by one, newest first: what is stuck, what was withheld and why, what went to an address."""
+        principal.require(WATCHERS)
+        if wanted.address is not None and wanted.channel is None:
+            raise invalid_field("channel", "say of which channel the address is")
+        after = decode_cursor(cursor, UUID) if cursor else None
         async with self.database.transaction(principal.org_id) as conn:
-            before = await self._locked(conn, principal, delivery_id, event)
-            now = self.clock.now()
-            if event is Event.LET_BE:
-                await storage.let_be(conn, before, now)
-            else:
-                await storage.send_again(conn, before, event, _DONE[event], MAX_ATTEMPTS, now)
-                await storage.extend(conn, before, now + validity_of(before.kind))
-            await audit.record(
-                conn,
-                principal,
-                self.clock,
-                action=f"delivery.{_DONE[event]}",
-                subject_kind="delivery",
-                subject_id=delivery_id,
-                why=why,
-                detail={"was": str(before.state), "attempt": before.attempt},
-            )
-            after = await storage.lock(conn, principal.org_id, delivery_id)
-            if after is None:  # it is locked by this very transaction
-                raise DeliveryNotFound
-            await Announcer(self.publisher, self.clock).changed(conn, [after])
-        return after
+            rows = await storage_seen.list_deliveries(conn, principal.org_id, wanted, after, limit)
+        return page_of(rows, limit, lambda row: row.delivery.id)
 
-    async def _locked(self, conn: Connection, principal: Principal, delivery_id: UUID, event: Event) -> Delivery:
-        delivery = await storage.lock(conn, principal.org_id, delivery_id)
-        if delivery is None:
-            raise DeliveryNotFound
-        if delivery.state not in moved_by(event):
-            allowed = " or ".join(moved_by(event))
-            raise DeliveryMoveRefused(
-                f"The delivery is {delivery.state}; for this it must be {allowed}.", deliveryState=str(delivery.state)
-            )
-        return delivery
+    async def figures(self, principal: Principal, since: datetime, until: datetime) -> Sequence[Figure]:
+        """By day (the organisation's), kind, channel and provider; of three months at most."""
+        principal.require(WATCHERS)
+        if not timedelta(0) < until - since <= LONGEST_SPAN:
+            raise invalid_field("until", f"it must lie after `since`, and {LONGEST_SPAN.days} days at most")
+        zone = zone_or_utc((await self.rules.of(principal.org_id)).time_zone)
+        async with self.reckoning, self.database.transaction(principal.org_id) as conn:
+            return await storage_seen.figures(conn, principal.org_id, uuid7(since, 0), uuid7(until, 0), zone.key)
 
     async def on_console(self) -> Sequence[tuple[str, Delivery]]:
         """What the console channel has shown last, of every organisation: for the developer at this very machine."""

@@ -33,6 +33,8 @@ class State(StrEnum):
 class Event(StrEnum):
     """What can happen to a delivery."""
 
+    WITHHELD = "withheld"  # the recipient does not want it, or must not be written to
+    HELD = "held"  # not now: quiet hours, a throttle, a cap, no provider that is well
     GUARDED = "guarded"  # no longer wanted when its turn came
     TOO_LATE = "too_late"
     UNFIT = "unfit"  # there are no words for it
@@ -46,12 +48,18 @@ class Event(StrEnum):
     DOUBT_STAYS = "doubt_stays"  # it would end unsent, but an earlier try may have sent it
     REPEAT = "repeat"  # the receiver drops a repeat, so we may
     SEND_AGAIN = "send_again"  # a person
+    ABSENT = "absent"  # a look-up proves that the provider never had it
     LET_BE = "let_be"  # a person
     REPLAY = "replay"  # a person
+    RECEIPT_SENT = "receipt_sent"  # the provider has it, or has handed it on; or a look-up finds it
+    DELIVERED = "delivered"  # a receipt
+    UNDELIVERED = "undelivered"  # a receipt
 
 
 # The one table of moves; the statements that move a row take from it the states that they may move it from.
 NEXT: Mapping[tuple[State, Event], State] = {
+    (State.PENDING, Event.WITHHELD): State.SUPPRESSED,
+    (State.PENDING, Event.HELD): State.PENDING,
     (State.PENDING, Event.GUARDED): State.CANCELLED,
     (State.PENDING, Event.TOO_LATE): State.EXPIRED,
     (State.PENDING, Event.UNFIT): State.FAILED,
@@ -73,9 +81,26 @@ NEXT: Mapping[tuple[State, Event], State] = {
     (State.IN_DOUBT, Event.DOUBT_STAYS): State.IN_DOUBT,
     (State.IN_DOUBT, Event.REPEAT): State.PENDING,
     (State.IN_DOUBT, Event.SEND_AGAIN): State.PENDING,
+    (State.IN_DOUBT, Event.ABSENT): State.PENDING,
     (State.IN_DOUBT, Event.LET_BE): State.FAILED,
     (State.FAILED, Event.REPLAY): State.PENDING,
     (State.DEAD, Event.REPLAY): State.PENDING,
+    # Receipts come before the answer of the send, late, twice and in any order; the rank never falls. What was to go
+    # out again, or was let be, and is now known to have come, is settled. Of several receipts the worst stays: a long
+    # SMS has come when all of its parts have, and a mail may bounce after it was taken.
+    (State.PENDING, Event.RECEIPT_SENT): State.SENT,
+    (State.SENDING, Event.RECEIPT_SENT): State.SENT,
+    (State.IN_DOUBT, Event.RECEIPT_SENT): State.SENT,
+    (State.FAILED, Event.RECEIPT_SENT): State.SENT,
+    (State.PENDING, Event.DELIVERED): State.DELIVERED,
+    (State.SENDING, Event.DELIVERED): State.DELIVERED,
+    (State.IN_DOUBT, Event.DELIVERED): State.DELIVERED,
+    (State.SENT, Event.DELIVERED): State.DELIVERED,
+    (State.FAILED, Event.DELIVERED): State.DELIVERED,
+    (State.SENDING, Event.UNDELIVERED): State.UNDELIVERED,
+    (State.IN_DOUBT, Event.UNDELIVERED): State.UNDELIVERED,
+    (State.SENT, Event.UNDELIVERED): State.UNDELIVERED,
+    (State.DELIVERED, Event.UNDELIVERED): State.UNDELIVERED,
 }
 
 
@@ -100,6 +125,7 @@ class Outcome:
     ``provider_failed``: it says something of the provider, not of this message, so its breaker counts it. ``suppress``:
     why the address must not be written to any more, one of ``suppressions.reason``; ``sender``: our number that it
     went out from, or would have. ``segments``, ``cost``: as far as the provider says; else they are reckoned.
+    ``elsewhere``: refused for good, but another provider may take it.
     """
 
     kind: OutcomeKind
@@ -113,6 +139,7 @@ class Outcome:
     segments: int | None = None
     cost: Decimal | None = None
     cost_currency: str | None = None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +164,26 @@ def wait_s(tried: int, base_s: float, jitter: float) -> float:
 
 
 def after_attempt(
-    outcome: Outcome, *, tried: int, now: datetime, base_s: float, jitter: float, doubted: bool = False
+    outcome: Outcome,
+    *,
+    tried: int,
+    now: datetime,
+    base_s: float,
+    jitter: float,
+    doubted: bool = False,
+    others: bool = False,
 ) -> Verdict:
     """What becomes of a delivery after ``outcome`` of its ``tried``-th try (of the present budget).
 
     Only what was surely not sent is tried again by itself. An unknown outcome is in doubt; ``due_at`` is then when it
     may be repeated, if its channel may repeat at all. ``doubted``: nobody knows what became of an earlier try, so this
-    one's end is not the delivery's: a person decides.
+    one's end is not the delivery's: a person decides. ``others``: there is another provider, so what this one surely
+    did not take, and another may, goes to that one at once.
     """
     again = now + timedelta(seconds=wait_s(tried, base_s, jitter))
+    surely_not = outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.REFUSED}
+    if surely_not and (outcome.provider_failed or outcome.elsewhere) and others and tried < MAX_ATTEMPTS:
+        return Verdict(Event.NOT_SENT, outcome.reason, now)
     match outcome.kind:
         case OutcomeKind.ACCEPTED:
             return Verdict(Event.ACCEPTED)

@@ -6,8 +6,9 @@ are given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,20 @@ import msgspec
 from asyncpg import Record
 
 from waypost.notifications.addresses import ChannelName
-from waypost.notifications.domain import Delivery, Due, Poke, Queue, Text
+from waypost.notifications.domain import Delivery, Due, Message, Text, Try, Used
 from waypost.notifications.kinds import KINDS
-from waypost.notifications.states import NEVER, NEXT, Event, Outcome, State, Verdict, moved_by
+from waypost.notifications.states import NEVER, NEXT, Event, Outcome, OutcomeKind, State, Verdict, moved_by
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import log
+
+
+class End(Enum):
+    """What an attempt's end has changed."""
+
+    MOVED = "moved"
+    OVERTAKEN = "overtaken"  # a receipt had moved the delivery already
+    NOT_OURS = "not_ours"  # a later attempt has begun, or it was settled: nothing
+
 
 CHANNELS = frozenset(str(name) for name in ChannelName)
 
@@ -27,6 +37,7 @@ CHANNELS = frozenset(str(name) for name in ChannelName)
 LOCK_DUE = """
 SELECT d.org_id, d.id, d.notification_id, n.kind, d.channel, d.address, d.attempt, d.budget, n.recipient, n.locale,
        n.subject_id, n.customer_id, n.facts, n.valid_until, n.cancelled_at, d.template, d.subject, d.body, d.html,
+       n.user_id, n.time_zone, d.reason,
        EXISTS (SELECT FROM attempts a
                 WHERE a.org_id = d.org_id AND a.delivery_id = d.id AND a.outcome = 'unknown') AS doubted
   FROM deliveries d JOIN notifications n ON n.org_id = d.org_id AND n.id = d.notification_id
@@ -36,11 +47,21 @@ SELECT d.org_id, d.id, d.notification_id, n.kind, d.channel, d.address, d.attemp
 CLAIM = """
 UPDATE deliveries
    SET state = 'sending', reason = NULL, attempt = attempt + 1, lease_until = now() + $4::interval,
-       provider = $5, template = $6, subject = $7, body = $8, html = $9, updated_at = $3
+       provider = $5, template = $6, subject = $7, body = $8, html = $9, provider_id = $10, repeatable = $11,
+       updated_at = $3
  WHERE org_id = $1 AND id = $2 AND state = 'pending' AND due_at <= $3::timestamptz + interval '5 seconds'
 RETURNING attempt
 """
-START_ATTEMPT = "INSERT INTO attempts (org_id, delivery_id, attempt, provider, started_at) VALUES ($1, $2, $3, $4, $5)"
+START_ATTEMPT = """
+INSERT INTO attempts (org_id, delivery_id, attempt, provider, provider_id, started_at) VALUES ($1, $2, $3, $4, $6, $5)
+"""
+TRIES = """
+SELECT attempt, provider_id, outcome FROM attempts WHERE org_id = $1 AND delivery_id = $2 ORDER BY attempt
+"""
+HOLD = """
+UPDATE deliveries SET reason = $4, due_at = $5, held = held + 1, poked_at = NULL, updated_at = $3
+ WHERE org_id = $1 AND id = $2 AND state = 'pending'
+"""
 GIVE_UP = """
 UPDATE deliveries SET state = $4, reason = $5, due_at = coalesce($6, due_at), updated_at = $3
  WHERE org_id = $1 AND id = $2 AND state = 'pending'
@@ -50,8 +71,21 @@ UNSETTLED = frozenset({State.SENDING, State.IN_DOUBT})
 SETTLE = """
 UPDATE deliveries
    SET state = $4, reason = $5, due_at = coalesce($6, due_at), provider_ref = coalesce($7, provider_ref),
-       lease_until = NULL, poked_at = NULL, updated_at = $8
+       lease_until = NULL, poked_at = NULL, updated_at = $8, sent_at = CASE WHEN $4 = 'sent' THEN $8 ELSE sent_at END,
+       sender = coalesce($10, sender), segments = coalesce($11, segments), cost = coalesce($12, cost),
+       cost_currency = coalesce($13, cost_currency), subject = CASE WHEN NOT $14 THEN subject END,
+       body = CASE WHEN NOT $14 THEN body END, html = CASE WHEN NOT $14 THEN html END
  WHERE org_id = $1 AND id = $2 AND attempt = $3 AND state = ANY($9)
+RETURNING id
+"""
+# A receipt has overtaken the provider's answer and settled the row: what the answer says of it is kept.
+OVERTAKEN = """
+UPDATE deliveries
+   SET provider_ref = coalesce(provider_ref, $4), sender = coalesce($5, sender), segments = coalesce($6, segments),
+       cost = coalesce($7, cost), cost_currency = coalesce($8, cost_currency),
+       subject = CASE WHEN NOT $9 THEN subject END, body = CASE WHEN NOT $9 THEN body END,
+       html = CASE WHEN NOT $9 THEN html END
+ WHERE org_id = $1 AND id = $2 AND attempt = $3 AND state IN ('sent', 'delivered', 'undelivered')
 RETURNING id
 """
 FINISH_ATTEMPT = """
@@ -59,50 +93,27 @@ UPDATE attempts SET finished_at = $4, outcome = $5, reason = $6, status = $7,
        latency_ms = greatest(0, extract(epoch FROM $4 - started_at) * 1000)::integer
  WHERE org_id = $1 AND delivery_id = $2 AND attempt = $3 AND coalesce(outcome, 'unknown') = 'unknown'
 """
+# A receipt or a look-up; the error that was named first stays.
+REPORT = """
+UPDATE deliveries
+   SET state = $4, reason = $5, error = coalesce(error, $6), provider_ref = coalesce(provider_ref, $7),
+       lease_until = NULL, poked_at = NULL, due_at = coalesce($8, due_at), updated_at = $3,
+       sent_at = CASE WHEN $9 THEN coalesce(sent_at, $3) ELSE sent_at END,
+       told_at = CASE WHEN $4 IN ('delivered', 'undelivered') THEN coalesce(told_at, $3) ELSE told_at END
+ WHERE org_id = $1 AND id = $2
+"""
+DOUBTED_BEFORE = """
+SELECT EXISTS (SELECT FROM attempts WHERE org_id = $1 AND delivery_id = $2 AND attempt <> $3 AND outcome = 'unknown')
+"""
+REPORTED_ATTEMPT = """
+UPDATE attempts SET finished_at = coalesce(finished_at, $4), outcome = $5, reason = $6
+ WHERE org_id = $1 AND delivery_id = $2 AND attempt = $3 AND coalesce(outcome, 'unknown') = 'unknown'
+"""
 
 SEEN = """
        d.org_id, d.id, d.notification_id, n.kind, d.channel, d.address, d.state, d.reason, d.attempt, d.budget,
        d.due_at, d.updated_at, d.provider, d.provider_ref, d.subject, d.body
 """
-SWEEP = f"""
-WITH late AS (
-    SELECT org_id, id FROM deliveries WHERE state = 'sending' AND lease_until < now()
-     ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED),
-d AS (
-    UPDATE deliveries x SET state = 'in_doubt', reason = 'lease_ran_out', due_at = $2, lease_until = NULL,
-           poked_at = NULL, updated_at = $1
-      FROM late WHERE x.org_id = late.org_id AND x.id = late.id RETURNING x.*),
-closed AS (
-    UPDATE attempts a SET finished_at = $1, outcome = 'unknown', reason = 'lease_ran_out'
-      FROM d WHERE a.org_id = d.org_id AND a.delivery_id = d.id AND a.attempt = d.attempt)
-SELECT {SEEN} FROM d JOIN notifications n ON n.org_id = d.org_id AND n.id = d.notification_id
-"""  # noqa: S608
-REPEAT = f"""
-WITH again AS (
-    SELECT org_id, id FROM deliveries
-     WHERE state = 'in_doubt' AND due_at <= $1 AND channel = ANY($2) AND attempt < budget
-     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-d AS (
-    UPDATE deliveries x SET state = 'pending', reason = 'repeated', poked_at = NULL, updated_at = $1
-      FROM again WHERE x.org_id = again.org_id AND x.id = again.id RETURNING x.*)
-SELECT {SEEN} FROM d JOIN notifications n ON n.org_id = d.org_id AND n.id = d.notification_id
-"""  # noqa: S608
-_POKE = """
-WITH due AS (
-    SELECT org_id, id FROM deliveries
-     WHERE state = 'pending' AND queue = '{queue}' AND due_at <= $1
-       AND (poked_at IS NULL OR poked_at < now() - $2::interval)
-     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE deliveries d SET poked_at = now() FROM due WHERE d.org_id = due.org_id AND d.id = due.id
-RETURNING d.org_id, d.id, d.attempt + 1 AS attempt, d.queue, d.request_id, d.due_at
-"""
-POKE_URGENT = _POKE.format(queue=Queue.URGENT)
-POKE_BULK = _POKE.format(queue=Queue.BULK)
-UNPOKE = """
-UPDATE deliveries SET poked_at = NULL
- WHERE (org_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND state = 'pending'
-"""
-
 LOCK = f"""
 SELECT {SEEN} FROM deliveries d JOIN notifications n ON n.org_id = d.org_id AND n.id = d.notification_id
  WHERE d.org_id = $1 AND d.id = $2 FOR UPDATE OF d
@@ -135,18 +146,41 @@ async def lock_due(conn: Connection, org_id: UUID, delivery_id: UUID, now: datet
     return _due(row) if row else None
 
 
-async def claim(conn: Connection, due: Due, text: Text, *, provider: str, lease_s: float, now: datetime) -> int | None:
+async def tries(conn: Connection, due: Due) -> list[Try]:
+    """The attempts so far, in their order."""
+    if due.attempt == 0:
+        return []
+    return [Try(**dict(row)) for row in await conn.fetch(TRIES, due.org_id, due.id)]
+
+
+async def claim(
+    conn: Connection,
+    due: Due,
+    text: Text,
+    *,
+    provider: str,
+    lease_s: float,
+    now: datetime,
+    provider_id: UUID | None = None,
+    repeatable: bool = False,
+) -> int | None:
     """Take a due delivery for one attempt and keep what will be said; the attempt's number, or None: it is not ours.
 
-    A lease that ran out is the sweep's: it puts the delivery in doubt, never back to pending.
+    ``repeatable``: were it in doubt, it may go out again by itself. A lease that ran out is the sweep's: it puts the
+    delivery in doubt, never back to pending.
     """
     attempt: int | None = await conn.fetchval(
         CLAIM, due.org_id, due.id, now, timedelta(seconds=lease_s), provider, text.template, text.subject, text.body,
-        text.html,
+        text.html, provider_id, repeatable,
     )  # fmt: skip
     if attempt is not None:
-        await conn.execute(START_ATTEMPT, due.org_id, due.id, attempt, provider, now)
+        await conn.execute(START_ATTEMPT, due.org_id, due.id, attempt, provider, now, provider_id)
     return attempt
+
+
+async def hold(conn: Connection, due: Due, reason: str, until: datetime, now: datetime) -> None:
+    """A locked delivery waits until then; no attempt is counted."""
+    await conn.execute(HOLD, due.org_id, due.id, now, reason, until)
 
 
 async def give_up(conn: Connection, due: Due, event: Event, reason: str, now: datetime) -> None:
@@ -156,46 +190,55 @@ async def give_up(conn: Connection, due: Due, event: Event, reason: str, now: da
 
 
 async def settle(
+    conn: Connection, message: Message, verdict: Verdict, outcome: Outcome, used: Used, now: datetime
+) -> End:
+    """Write what became of an attempt, and what it used."""
+    ids = message.org_id, message.delivery_id, message.attempt
+    told = outcome.kind is OutcomeKind.ACCEPTED
+    forget = KINDS[message.kind].sensitive and verdict.event in {Event.ACCEPTED, Event.REFUSED, Event.SPENT}
+    movable = [state for state in moved_by(verdict.event) if state in UNSETTLED]
+    moved = await conn.fetchval(
+        SETTLE, *ids, verdict.state, verdict.reason, verdict.due_at, outcome.reference, now, movable, used.sender,
+        used.segments, used.cost, used.currency, forget,
+    )  # fmt: skip
+    if moved is None:
+        overtaken = told and await conn.fetchval(
+            OVERTAKEN, *ids, outcome.reference, used.sender, used.segments, used.cost, used.currency, forget
+        )
+        if not overtaken:
+            return End.NOT_OURS
+    await conn.execute(FINISH_ATTEMPT, *ids, now, outcome.kind, outcome.reason, outcome.status)
+    return End.OVERTAKEN if moved is None else End.MOVED
+
+
+async def report(
     conn: Connection,
     org_id: UUID,
     delivery_id: UUID,
-    attempt: int,
-    verdict: Verdict,
-    outcome: Outcome,
+    event: Event,
+    *,
+    reason: str | None,
     now: datetime,
-) -> bool:
-    """Write what became of an attempt; False, and no effect, when a later one has begun or it is settled already."""
-    settled = await conn.fetchval(
-        SETTLE, org_id, delivery_id, attempt, verdict.state, verdict.reason, verdict.due_at, outcome.reference, now,
-        [state for state in moved_by(verdict.event) if state in UNSETTLED],
+    provider_ref: str | None = None,
+) -> State | None:
+    """Move a delivery by a receipt or a look-up, under its lock; the new state, or None: the table has no such move.
+
+    ``reason``: the provider's word, where it did not arrive. What was in doubt is not any more.
+    """
+    delivery = await lock(conn, org_id, delivery_id)
+    if delivery is not None and event is Event.ABSENT and delivery.attempt >= delivery.budget:
+        before = await conn.fetchval(DOUBTED_BEFORE, org_id, delivery_id, delivery.attempt)
+        event = Event.DOUBT_STAYS if before else Event.SPENT
+    if delivery is None or (state := NEXT.get((delivery.state, event))) is None:
+        return None
+    absent, failed = event not in {Event.RECEIPT_SENT, Event.DELIVERED, Event.UNDELIVERED}, event is Event.UNDELIVERED
+    await conn.execute(
+        REPORT, org_id, delivery_id, now, state, reason, reason if failed else None, provider_ref,
+        {Event.ABSENT: now, Event.DOUBT_STAYS: NEVER}.get(event), not absent,
     )  # fmt: skip
-    if settled is None:
-        return False
-    await conn.execute(FINISH_ATTEMPT, org_id, delivery_id, attempt, now, outcome.kind, outcome.reason, outcome.status)
-    return True
-
-
-async def sweep(conn: Connection, now: datetime, again_at: datetime, limit: int) -> list[Delivery]:
-    """Put in doubt what was being sent by who does not answer any more."""
-    return [delivery_of(row) for row in await conn.fetch(SWEEP, now, again_at, limit)]
-
-
-async def repeat(conn: Connection, now: datetime, channels: Iterable[ChannelName], limit: int) -> list[Delivery]:
-    """Let those in doubt go out again whose receiver drops a repeat, while attempts are left."""
-    return [delivery_of(row) for row in await conn.fetch(REPEAT, now, list(channels), limit)]
-
-
-async def poke(conn: Connection, queue: Queue, now: datetime, again_s: float, limit: int) -> list[Poke]:
-    """Due deliveries that no worker was told of within ``again_s``, the oldest first; marked as told now."""
-    statement = POKE_URGENT if queue is Queue.URGENT else POKE_BULK
-    rows = await conn.fetch(statement, now, timedelta(seconds=again_s), limit)
-    ordered = sorted(rows, key=lambda row: row["due_at"])
-    return [Poke(r["org_id"], r["id"], r["attempt"], Queue(r["queue"]), r["request_id"]) for r in ordered]
-
-
-async def unpoke(conn: Connection, pokes: Sequence[Poke]) -> None:
-    """No worker could be told of these."""
-    await conn.execute(UNPOKE, [poke.org_id for poke in pokes], [poke.id for poke in pokes])
+    outcome = OutcomeKind.NOT_SENT if absent else OutcomeKind.ACCEPTED
+    await conn.execute(REPORTED_ATTEMPT, org_id, delivery_id, delivery.attempt, now, outcome, reason)
+    return state
 
 
 async def lock(conn: Connection, org_id: UUID, delivery_id: UUID) -> Delivery | None:

@@ -14,9 +14,16 @@ from waypost.notifications.alert_domain import Alert, AlertFilter
 from waypost.platform.database import Connection
 
 ADD_ALERT = """
-INSERT INTO alerts (org_id, id, kind, key, subject_kind, subject_id, facts, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO alerts (org_id, id, kind, key, subject_kind, subject_id, facts, created_at, digested_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (org_id, key) DO NOTHING RETURNING id
+"""
+UNDIGESTED = """
+SELECT org_id, min(created_at) AS since FROM alerts WHERE digested_at IS NULL AND resolved_at IS NULL GROUP BY org_id
+"""
+DIGEST = """
+UPDATE alerts SET digested_at = $2
+ WHERE org_id = $1 AND digested_at IS NULL AND resolved_at IS NULL RETURNING id, kind, facts
 """
 _SEEN = """
 SELECT a.org_id, a.id, a.kind, a.key, a.subject_kind, a.subject_id, a.facts, a.created_at, a.resolved_at, a.resolved_by,
@@ -49,12 +56,12 @@ UPDATE alerts SET resolved_at = $3, resolved_by = $4, resolution = $5
 _LISTS = {"open": LIST_OPEN_ALERTS, "resolved": LIST_RESOLVED_ALERTS, "all": LIST_ALERTS}
 
 
-async def add(conn: Connection, alert: Alert) -> bool:
-    """Keep it; False when its key is there already, resolved or not."""
+async def add(conn: Connection, alert: Alert, *, told_at: datetime | None = None) -> bool:
+    """Keep it; False when its key is there already, resolved or not. ``told_at``: the digest need not say it."""
     a = alert
     facts = msgspec.json.encode(dict(a.facts)).decode()
     added = await conn.fetchval(
-        ADD_ALERT, a.org_id, a.id, a.kind, a.key, a.subject_kind, a.subject_id, facts, a.created_at
+        ADD_ALERT, a.org_id, a.id, a.kind, a.key, a.subject_kind, a.subject_id, facts, a.created_at, told_at
     )
     return added is not None
 
@@ -88,3 +95,15 @@ async def resolve_by_key(
 def _alert(row: Record) -> Alert:
     fields: Mapping[str, Any] = dict(row)
     return Alert(**{**fields, "facts": msgspec.json.decode(fields["facts"])})
+
+
+async def undigested(conn: Connection) -> list[tuple[UUID, datetime]]:
+    """Organisations with open alerts that no digest has said, and since when. Needs the system scope."""
+    return [(row["org_id"], row["since"]) for row in await conn.fetch(UNDIGESTED)]
+
+
+async def digest(conn: Connection, org_id: UUID, now: datetime) -> list[tuple[UUID, str, dict[str, str]]]:
+    """Open alerts that no digest has said, by id, with their kinds and facts; they count as said now."""
+    rows = await conn.fetch(DIGEST, org_id, now)
+    found = [(row["id"], row["kind"], msgspec.json.decode(row["facts"], type=dict[str, str])) for row in rows]
+    return sorted(found, key=lambda one: one[0])

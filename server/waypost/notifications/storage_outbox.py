@@ -1,14 +1,12 @@
-"""SQL of the outbox, and of what the relay makes of it."""
+"""SQL of the outbox."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
-from waypost.notifications.domain import Delivery, Notification, Queue, Waiting
+from waypost.notifications.domain import Waiting
 from waypost.platform.database import Connection
 
 CHANNEL = "waypost_outbox"  # of NOTIFY: a wake-up, never the promise
@@ -28,29 +26,45 @@ WITH added AS (
 SELECT pg_notify('{CHANNEL}', '') FROM added LIMIT 1
 """  # noqa: S608
 _WAITING = "SELECT org_id, id, kind, key, payload, request_id, created_at, tries FROM outbox"
-LOOK_AT_OUTBOX = f"""
-{_WAITING} WHERE processed_at IS NULL AND due_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
-"""
+
+
+# The urgent kinds of all organisations before the rest, however much of that there is; of either, each organisation's
+# share before what one alone has more of. The organisations are found by leaps over the index.
+def _due(are: str) -> str:
+    return f"processed_at IS NULL AND due_at <= $1 AND kind {are} ($3)"
+
+
+def _oldest(are: str) -> str:
+    return f"{_WAITING} WHERE {_due(are)} ORDER BY id LIMIT $2"
+
+
+def _shares(are: str) -> str:
+    return f"""
+WITH RECURSIVE orgs AS (
+    (SELECT org_id FROM outbox WHERE processed_at IS NULL ORDER BY org_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT x.org_id FROM outbox x WHERE x.processed_at IS NULL AND x.org_id > o.org_id
+             ORDER BY x.org_id LIMIT 1)
+      FROM orgs o WHERE o.org_id IS NOT NULL),
+share AS (SELECT greatest(1, $2 / greatest(1, count(*))) AS size FROM orgs WHERE org_id IS NOT NULL)
+SELECT x.* FROM orgs o, LATERAL (
+       {_WAITING} WHERE org_id = o.org_id AND {_due(are)} ORDER BY id LIMIT (SELECT size FROM share)) x
+ WHERE o.org_id IS NOT NULL ORDER BY x.id LIMIT $2
+"""  # noqa: S608
+
+
+SHARES_URGENT, SHARES_BULK = _shares("<> ALL"), _shares("= ANY")
+OLDEST_URGENT, OLDEST_BULK = _oldest("<> ALL"), _oldest("= ANY")
 TAKE_OUTBOX = f"""
 {_WAITING}
  WHERE (org_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) AND processed_at IS NULL AND due_at <= $3
  ORDER BY id FOR UPDATE SKIP LOCKED
 """  # noqa: S608
-CLOSE_OUTBOX = "UPDATE outbox SET processed_at = $3, trouble = NULL WHERE org_id = $1 AND id = $2"
+CLOSE_OUTBOX = """
+UPDATE outbox SET processed_at = $3, trouble = NULL
+ WHERE (org_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+"""
 PUT_OFF_OUTBOX = "UPDATE outbox SET tries = tries + 1, trouble = $3, due_at = $4 WHERE org_id = $1 AND id = $2"
-
-ADD_NOTIFICATION = """
-INSERT INTO notifications (org_id, id, kind, dedupe_key, customer_id, recipient, locale, subject_kind, subject_id,
-                           facts, valid_until, request_id, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (org_id, dedupe_key) DO NOTHING RETURNING id
-"""
-ADD_DELIVERY = """
-INSERT INTO deliveries (org_id, id, notification_id, channel, address, queue, state, reason, budget, due_at, request_id,
-                        created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $10)
-ON CONFLICT (org_id, notification_id, channel, address) DO NOTHING
-"""
 
 
 async def add_outbox(
@@ -83,9 +97,24 @@ async def add_many(
     await conn.execute(ADD_MANY_OUTBOX, org_id, ids, kinds, keys, payloads, request_id, now)
 
 
-async def look_at_outbox(conn: Connection, now: datetime, limit: int) -> list[Waiting]:
-    """The oldest rows that wait; those that another relay holds are its own."""
-    return [Waiting(**dict(row)) for row in await conn.fetch(LOOK_AT_OUTBOX, now, limit)]
+async def look_at_outbox(conn: Connection, now: datetime, limit: int, bulk: Sequence[str]) -> list[Waiting]:
+    """Rows that wait, the oldest of each organisation, those of ``bulk`` kinds last. Nothing is locked."""
+    found = await _look(conn, (SHARES_URGENT, OLDEST_URGENT), now, limit, bulk)
+    if len(found) < limit:
+        found += await _look(conn, (SHARES_BULK, OLDEST_BULK), now, limit - len(found), bulk)
+    return found
+
+
+async def _look(
+    conn: Connection, statements: tuple[str, str], now: datetime, limit: int, bulk: Sequence[str]
+) -> list[Waiting]:
+    shares, oldest = statements
+    rows = await conn.fetch(shares, now, limit, bulk)
+    if 0 < len(rows) < limit:
+        known = {row["id"] for row in rows}
+        more = [row for row in await conn.fetch(oldest, now, limit, bulk) if row["id"] not in known]
+        rows += more[: limit - len(rows)]
+    return [Waiting(**dict(row)) for row in rows]
 
 
 async def take_outbox(conn: Connection, rows: Sequence[Waiting], now: datetime) -> list[Waiting]:
@@ -94,36 +123,10 @@ async def take_outbox(conn: Connection, rows: Sequence[Waiting], now: datetime) 
     return [Waiting(**dict(row)) for row in await conn.fetch(TAKE_OUTBOX, org_ids, ids, now)]
 
 
-async def close_outbox(conn: Connection, row: Waiting, now: datetime) -> None:
-    await conn.execute(CLOSE_OUTBOX, row.org_id, row.id, now)
+async def close_outbox(conn: Connection, rows: Sequence[Waiting], now: datetime) -> None:
+    await conn.execute(CLOSE_OUTBOX, [row.org_id for row in rows], [row.id for row in rows], now)
 
 
 async def put_off_outbox(conn: Connection, row: Waiting, trouble: str, due_at: datetime) -> None:
     """A row that could not be kept waits; it is never given up."""
     await conn.execute(PUT_OFF_OUTBOX, row.org_id, row.id, trouble, due_at)
-
-
-async def add_notification(
-    conn: Connection,
-    notification: Notification,
-    *,
-    dedupe_key: str,
-    locale: str,
-    facts: Mapping[str, str],
-    request_id: str | None,
-) -> bool:
-    """Keep a notification; False when its key is there already."""
-    n = notification
-    added = await conn.fetchval(
-        ADD_NOTIFICATION, n.org_id, n.id, n.kind, dedupe_key, n.customer_id, n.recipient, locale, n.subject_kind,
-        n.subject_id, msgspec.json.encode(facts).decode(), n.valid_until, request_id, n.created_at,
-    )  # fmt: skip
-    return added is not None
-
-
-async def add_delivery(conn: Connection, delivery: Delivery, queue: Queue, request_id: str | None) -> None:
-    d = delivery
-    await conn.execute(
-        ADD_DELIVERY, d.org_id, d.id, d.notification_id, d.channel, d.address, queue, d.state, d.reason, d.budget,
-        d.due_at, request_id,
-    )  # fmt: skip

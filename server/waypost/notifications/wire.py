@@ -2,24 +2,84 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from waypost.kernel.errors import invalid_field
 from waypost.notifications import domain
+from waypost.notifications.addresses import ChannelName
+from waypost.notifications.reasons import in_words
 from waypost.notifications.states import State
-from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none
+from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none, utc
 from waypost.platform.queries import PageQuery
+
+Word = Annotated[str, Meta(min_length=1, max_length=60, pattern=NO_NUL)]
+Moment = Annotated[datetime, Meta(tz=True)]
+MOST_AT_ONCE = 500
 
 
 class NotificationsQuery(PageQuery):
-    """Which notifications a list shows; ``state``: of one of its deliveries."""
+    """Which notifications a list shows. ``state``, ``reason``, ``channel``: of one of its deliveries."""
 
     state: State | None = None
-    kind: Annotated[str, Meta(min_length=1, max_length=60, pattern=NO_NUL)] | None = None
+    kind: Word | None = None
+    reason: Word | None = None
+    channel: ChannelName | None = None
     trip_id: UUID | None = None
+    layby_id: UUID | None = None
+    payment_id: UUID | None = None
+    invoice_id: UUID | None = None
+    customer_id: UUID | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+    def wanted(self) -> domain.Filter:
+        about = [each for each in (self.trip_id, self.layby_id, self.payment_id, self.invoice_id) if each is not None]
+        return domain.Filter(
+            self.state,
+            self.kind,
+            about or None,
+            self.customer_id,
+            self.reason,
+            self.channel,
+            *span(self.since, self.until),
+        )
+
+
+class DeliveriesQuery(PageQuery):
+    """Which deliveries a list shows: `state=dead` are the dead letters. ``address`` needs ``channel``."""
+
+    state: State | None = None
+    kind: Word | None = None
+    reason: Word | None = None
+    channel: ChannelName | None = None
+    address: Annotated[str, Meta(min_length=1, max_length=300, pattern=NO_NUL)] | None = None
+    provider_id: UUID | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+    def wanted(self) -> domain.DeliveryFilter:
+        return domain.DeliveryFilter(
+            self.state,
+            self.kind,
+            self.reason,
+            self.channel,
+            self.address,
+            self.provider_id,
+            *span(self.since, self.until),
+        )
+
+
+class DeliveryFiguresQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Of what was made from ``since`` up to, not including, ``until``; the last seven days unless given."""
+
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class Why(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -32,6 +92,43 @@ class Resolution(Why):
     """What a person has decided of a delivery in doubt, and why."""
 
     action: Literal["send_again", "let_be"]
+
+
+class ReplayRange(Why):
+    """Which of those that were given up, or refused, are sent once more: the oldest first, ``limit`` of them."""
+
+    state: Literal["dead", "failed"]
+    kind: Word | None = None
+    reason: Word | None = None
+    channel: ChannelName | None = None
+    provider_id: UUID | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST_AT_ONCE)] = 100
+
+    def wanted(self) -> domain.DeliveryFilter:
+        return domain.DeliveryFilter(
+            State(self.state),
+            self.kind,
+            self.reason,
+            self.channel,
+            None,
+            self.provider_id,
+            *span(self.since, self.until),
+        )
+
+
+class Replayed(msgspec.Struct, rename="camel"):
+    """``more``: there are others that were meant; ask again for them."""
+
+    replayed: int
+    more: bool
+
+
+class Resent(msgspec.Struct, rename="camel"):
+    """It is made in a moment: a notification with this one as its ``resentFrom``."""
+
+    resent_from: UUID
 
 
 class Attempt(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -55,7 +152,10 @@ class Attempt(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One way by which a notification goes out. ``dueAt``: while it is pending, when it is tried next."""
+    """One way by which a notification goes out. ``dueAt``: while it is pending, when it is tried next; ``why``: its
+    reason in words; ``error``: what the provider named first; ``toldAt``: when a receipt said that it came, or did not;
+    ``cost``: a decimal in ``costCurrency``; ``insteadOf``: the delivery that could not tell.
+    """
 
     id: UUID
     notification_id: UUID
@@ -66,41 +166,82 @@ class Delivery(msgspec.Struct, rename="camel", omit_defaults=True):
     updated_at: Instant
     due_at: Instant | None = None
     reason: str | None = None
+    why: str | None = None
     provider: str | None = None
     provider_ref: str | None = None
+    provider_id: UUID | None = None
+    sender: str | None = None
+    segments: int | None = None
+    cost: str | None = None
+    cost_currency: str | None = None
+    error: str | None = None
+    sent_at: Instant | None = None
+    told_at: Instant | None = None
+    instead_of: UUID | None = None
 
     @classmethod
     def from_domain(cls, d: domain.Delivery) -> Delivery:
         return cls(**_of(d))
 
+    @classmethod
+    def from_seen(cls, seen: domain.Seen) -> Delivery:
+        return cls(**_of(seen.delivery), **_more(seen))
+
+
+class KindedDelivery(Delivery):
+    """One of a list that goes across notifications. ``kind``: of its notification."""
+
+    kind: str = ""
+    created_at: Instant | None = None
+
+    @classmethod
+    def of(cls, seen: domain.Seen) -> KindedDelivery:
+        made = instant(seen.created_at)
+        return cls(**_of(seen.delivery), **_more(seen), kind=seen.delivery.kind, created_at=made)
+
 
 class DeliveryDetail(Delivery):
     """The same with what was said, and every try."""
 
+    template: str | None = None
     subject: str | None = None
     body: str | None = None
     attempts: list[Attempt] = []
 
     @classmethod
-    def with_attempts(cls, d: domain.Delivery, attempts: list[domain.Attempt]) -> DeliveryDetail:
-        return cls(**_of(d), subject=d.subject, body=d.body, attempts=[Attempt.from_domain(a) for a in attempts])
+    def with_attempts(cls, seen: domain.Seen, attempts: list[domain.Attempt]) -> DeliveryDetail:
+        d = seen.delivery
+        return cls(
+            **_of(d), **_more(seen), template=seen.template, subject=d.subject, body=d.body,
+            attempts=[Attempt.from_domain(a) for a in attempts],
+        )  # fmt: skip
 
 
 class Notification(msgspec.Struct, rename="camel", omit_defaults=True):
-    """What was told a customer, and by which ways."""
+    """What somebody was told, and by which ways: a customer, or (``userId``) a member of staff.
+
+    ``subjectKind`` and ``subjectId``: what it is about; the other ids name the same by its kind.
+    """
 
     id: UUID
     kind: str
-    customer_id: UUID
     recipient: str
     created_at: Instant
     valid_until: Instant
+    subject_kind: str
+    subject_id: UUID
     deliveries: list[Delivery] = []
+    customer_id: UUID | None = None
+    user_id: UUID | None = None
     trip_id: UUID | None = None
+    layby_id: UUID | None = None
+    payment_id: UUID | None = None
+    invoice_id: UUID | None = None
+    resent_from: UUID | None = None
 
     @classmethod
     def from_domain(cls, told: domain.Told) -> Notification:
-        return cls(**_told(told.notification), deliveries=[Delivery.from_domain(d) for d in told.deliveries])
+        return cls(**_told(told.notification), deliveries=[Delivery.from_seen(d) for d in told.deliveries])
 
 
 class NotificationDetail(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -108,18 +249,62 @@ class NotificationDetail(msgspec.Struct, rename="camel", omit_defaults=True):
 
     id: UUID
     kind: str
-    customer_id: UUID
     recipient: str
     created_at: Instant
     valid_until: Instant
+    subject_kind: str
+    subject_id: UUID
     deliveries: list[DeliveryDetail] = []
+    customer_id: UUID | None = None
+    user_id: UUID | None = None
     trip_id: UUID | None = None
+    layby_id: UUID | None = None
+    payment_id: UUID | None = None
+    invoice_id: UUID | None = None
+    resent_from: UUID | None = None
 
     @classmethod
     def from_domain(cls, told: domain.Told) -> NotificationDetail:
-        tries = {d.id: [a for a in told.attempts if a.delivery_id == d.id] for d in told.deliveries}
-        details = [DeliveryDetail.with_attempts(d, tries[d.id]) for d in told.deliveries]
+        tries = {s.delivery.id: [a for a in told.attempts if a.delivery_id == s.delivery.id] for s in told.deliveries}
+        details = [DeliveryDetail.with_attempts(seen, tries[seen.delivery.id]) for seen in told.deliveries]
         return cls(**_told(told.notification), deliveries=details)
+
+
+class Figure(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What became of a day's deliveries of a kind, by a channel and a provider. ``withheld``: never tried, with a
+    reason; ``p50S``, ``p95S``: seconds from the making of a delivery to the provider's yes.
+    """
+
+    day: date
+    kind: str
+    channel: str
+    provider: str
+    deliveries: int
+    sent: int
+    delivered: int
+    undelivered: int
+    withheld: int
+    failed: int
+    in_doubt: int
+    waiting: int
+    segments: int
+    cost: str
+    currency: str
+    p50_s: float | None = None
+    p95_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, figure: domain.Figure) -> Figure:
+        values = {name: getattr(figure, name) for name in cls.__struct_fields__}
+        return cls(**values | {"cost": decimal_text(figure.cost)})
+
+
+class Figures(msgspec.Struct, rename="camel"):
+    """The newest day first."""
+
+    since: Instant
+    until: Instant
+    data: list[Figure]
 
 
 class DeliveryChanged(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -134,15 +319,35 @@ class DeliveryChanged(msgspec.Struct, rename="camel", omit_defaults=True):
     reason: str | None = None
 
 
+def span(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """``Invalid`` for a moment beyond all calendars, or a span that ends before it begins."""
+    since, until = _checked("since", since), _checked("until", until)
+    if since is not None and until is not None and until <= since:
+        raise invalid_field("until", "the span ends before it begins")
+    return since, until
+
+
+def _checked(field: str, at: datetime | None) -> datetime | None:
+    try:
+        return utc(at) if at is not None else None
+    except ValueError as error:
+        raise invalid_field(field, str(error)) from error
+
+
 def _told(n: domain.Notification) -> dict[str, Any]:
+    about = f"{n.subject_kind}_id"
     return {
         "id": n.id,
         "kind": n.kind,
         "customer_id": n.customer_id,
+        "user_id": n.user_id,
         "recipient": n.recipient,
         "created_at": instant(n.created_at),
         "valid_until": instant(n.valid_until),
-        "trip_id": n.subject_id if n.subject_kind == "trip" else None,
+        "subject_kind": n.subject_kind,
+        "subject_id": n.subject_id,
+        "resent_from": n.resent_from,
+        **({about: n.subject_id} if about in {"trip_id", "layby_id", "payment_id", "invoice_id"} else {}),
     }
 
 
@@ -157,6 +362,26 @@ def _of(d: domain.Delivery) -> dict[str, Any]:
         "updated_at": instant(d.updated_at),
         "due_at": instant(d.due_at) if d.state is State.PENDING else None,
         "reason": d.reason,
+        "why": in_words(d.reason),
         "provider": d.provider,
         "provider_ref": d.provider_ref,
     }
+
+
+def _more(seen: domain.Seen) -> dict[str, Any]:
+    return {
+        "provider_id": seen.provider_id,
+        "sender": seen.sender,
+        "segments": seen.segments,
+        "cost": decimal_text(seen.cost) if seen.cost is not None else None,
+        "cost_currency": seen.cost_currency,
+        "error": seen.error,
+        "sent_at": instant_or_none(seen.sent_at),
+        "told_at": instant_or_none(seen.told_at),
+        "instead_of": seen.instead_of,
+    }
+
+
+def decimal_text(value: Decimal) -> str:
+    """Without the zeros at its end: "0.8"."""
+    return f"{value.normalize():f}"

@@ -75,6 +75,12 @@ class Payments:
             free = await groups.less_debt(conn, held)
         return Whole(payment, held.group, rows, free_of(free.group, groups.refundable(held)))
 
+    async def ids_of_layby(self, principal: Principal, layby_id: UUID) -> Sequence[UUID]:
+        """Its payments, and the phones that were asked, the newest first; a thousand at most."""
+        principal.require(WATCHERS)
+        async with self.database.transaction(principal.org_id) as conn:
+            return await storage.ids_of_layby(conn, principal.org_id, layby_id)
+
     async def _record(self, conn: Connection, principal: Principal, payment: Payment) -> None:
         detail = {"laybyId": str(payment.layby_id), "amountMinor": payment.amount_minor, "currency": payment.currency}
         await audit.record(

@@ -129,6 +129,11 @@ class Filter:
         return self.paid_from is not None or self.paid_until is not None
 
 
+IDS_OF_LAYBY = """
+(SELECT id FROM payments WHERE org_id = $1 AND layby_id = $2 ORDER BY id DESC LIMIT 500)
+UNION ALL (SELECT id FROM prompts WHERE org_id = $1 AND layby_id = $2 ORDER BY id DESC LIMIT 500)
+"""
+
 # A list names the conditions that it has and no other: one statement for all of them could use no filter's index.
 _CONDITIONS = (
     ("layby_id", "layby_id = "),
@@ -173,3 +178,8 @@ async def list_payments(
     """Newest first, ``limit + 1`` of them; with a span of time in the order in which they were paid."""
     statement, arguments = list_statement(wanted, after)
     return [_payment(row) for row in await conn.fetch(statement, org_id, limit + 1, *arguments)]
+
+
+async def ids_of_layby(conn: Connection, org_id: UUID, layby_id: UUID) -> list[UUID]:
+    """Of its newest payments and prompts."""
+    return [row["id"] for row in await conn.fetch(IDS_OF_LAYBY, org_id, layby_id)]

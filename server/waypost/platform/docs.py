@@ -64,6 +64,7 @@ class DocsRoutes:
             info=self._document["info"],
             areas=_areas(self._document),
             events=_events(self._events),
+            sent=_sent(self._document),
             schemas=sorted(self._document["components"]["schemas"].items()),
             members=self._members_of,
             kind=_kind,
@@ -116,6 +117,17 @@ def _events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         else:
             event["ack"], event["refusal"] = (messages[_name(each)] for each in operation["reply"]["messages"])
     return list(found.values())
+
+
+def _sent(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every type of event that subscribers are sent, with the schema of its data and an example as text."""
+    found = []
+    for name, operations in document["webhooks"].items():
+        body = operations["post"]["requestBody"]["content"]["application/json"]
+        example = codec.encode(body["example"]).decode()
+        found.append({"name": name, "words": operations["post"]["description"], "example": example}
+                     | {"data": body["schema"]["properties"]["data"]})  # fmt: skip
+    return found
 
 
 def _name(schema: Mapping[str, Any]) -> str | None:

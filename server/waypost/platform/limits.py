@@ -31,14 +31,15 @@ class RateLimited(TooMany):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many of something a minute. ``name`` keeps its counts apart from those of other limits."""
+    """So many of something a minute, or in ``minutes``. ``name`` keeps its counts apart from those of other limits."""
 
     name: str
     a_minute: int
+    minutes: int = 1
 
     @property
     def item(self) -> RateLimitItem:
-        return RateLimitItemPerMinute(self.a_minute, namespace=self.name)
+        return RateLimitItemPerMinute(self.a_minute, self.minutes, namespace=self.name)
 
 
 @dataclass(frozen=True, slots=True)

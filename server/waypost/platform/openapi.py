@@ -27,7 +27,7 @@ from waypost.platform.idempotency import BadIdempotencyKey, KeyReused, StillRunn
 from waypost.platform.limits import RateLimited
 from waypost.platform.queries import PageQuery
 from waypost.platform.routes import EVERYBODY, Cache, Route
-from waypost.platform.schemas import REF, components_of, in_words
+from waypost.platform.schemas import REF, components_of, in_words, properties_of
 from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import BadQuery, TokenMissing, status_of
 
@@ -64,17 +64,29 @@ class Problem(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
+class SentEvent:
+    """A type of event that subscribers are sent. ``data``: the struct of its `data`; ``example``: a whole body."""
+
+    name: str
+    words: str
+    version: int
+    data: type[msgspec.Struct]
+    example: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """Builds the document. ``refusals``: what anyone who has to sign in may hear (identity's, which we cannot name)."""
 
     title: str
     version: str
     refusals: tuple[type[AppError], ...]
+    sent: Sequence[SentEvent] = ()
 
     def document(self, routes: Iterable[Route]) -> dict[str, Any]:
         """The whole description of the rows that are ``described``."""
         rows = [route for route in routes if route.described]
-        schemas, components = _schemas(rows)
+        schemas, components = _schemas(rows, [event.data for event in self.sent])
         paths: dict[str, dict[str, Any]] = {}
         for row in rows:
             paths.setdefault(public_path(row.path), {})[row.method.lower()] = self._operation(row, schemas, components)
@@ -82,6 +94,7 @@ class Description:
             "openapi": "3.1.0",
             "info": {"title": self.title, "version": self.version, "description": ABOUT},
             "paths": paths,
+            "webhooks": {event.name: {"post": _sending(event, schemas)} for event in self.sent},
             "components": {
                 "schemas": components,
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -97,7 +110,7 @@ class Description:
             "summary": words.split(". ")[0].rstrip("."),
             "description": f"{words}\n\n{_who(row)}",
             "tags": [row.tag],
-            "parameters": _parameters(row, components),
+            "parameters": _parameters(row, schemas, components),
             "responses": _merged(_answers(row, schemas, components), self._problems(row)),
         }
         if row.body is not None:
@@ -163,13 +176,47 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _schemas(rows: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
+def _schemas(rows: Sequence[Route], others: Sequence[Any] = ()) -> tuple[dict[Any, Any], dict[str, Any]]:
     """The schema of each body and answer, and the components that they refer to."""
-    kinds: list[Any] = [Problem]
+    kinds: list[Any] = [Problem, *others]
     for row in rows:
         told = (row.answer, row.body, row.packed, row.query, *row.other_answers.values(), *row.reads.values())
         kinds += [kind for kind in told if kind is not None]
     return components_of(kinds)
+
+
+def _sending(event: SentEvent, schemas: Mapping[Any, Any]) -> dict[str, Any]:
+    """As the one who receives it would describe it."""
+    members: dict[str, Any] = {
+        "id": {"type": "string", "format": "uuid", "description": "As in `webhook-id`: the same on each try."},
+        "type": {"const": event.name},
+        "version": {"const": event.version},
+        "sequence": {"type": "integer", "description": "Grows, with gaps; the order of arrival is not promised."},
+        "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
+        "data": schemas[event.data],
+    }
+    schema = {"type": "object", "properties": members, "required": list(members)}
+    headers = [
+        _header("webhook-id", "Tells a repeat: drop what you have seen."),
+        _header("webhook-timestamp", "Of this try, in seconds since 1970.", r"^[0-9]+$"),
+        _header("webhook-signature", "Standard Webhooks' signatures, divided by spaces.", r"^v1,"),
+    ]
+    return {
+        "operationId": f"webhook.{event.name}",
+        "summary": event.words.rstrip("."),
+        "description": event.words,
+        "tags": ["webhooks"],
+        "security": [],
+        "parameters": [header | {"required": True} for header in headers],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": event.example}},
+        },
+        "responses": {
+            "2XX": {"description": "Taken. Anything else is tried again later."},
+            "410": {"description": "Gone: the webhook is switched off."},
+        },
+    }
 
 
 def _who(row: Route) -> str:
@@ -181,13 +228,13 @@ def _who(row: Route) -> str:
     return f"For: {' and '.join(filter(None, [people, 'devices' if row.devices else '']))}."
 
 
-def _parameters(row: Route, components: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _parameters(row: Route, schemas: Mapping[Any, Any], components: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [
         {"name": _camel(name), "in": "path", "required": True, "schema": _path_schema(name)}
         for name in _PART.findall(row.path)
     ]
     if row.query is not None:
-        found += _query_parameters(row, components)
+        found += _query_parameters(row, properties_of(schemas[row.query], components)[0])
     if row.idempotent:
         found.append(_header("Idempotency-Key", "The same for each sending of one request.", r"^[!-~]{1,255}$"))
     if row.versioned and row.method not in _READS and _PART.search(row.path):
@@ -208,10 +255,10 @@ def _header(name: str, words: str, pattern: str | None = None) -> dict[str, Any]
     return {"name": name, "in": "header", "required": False, "description": words, "schema": schema}
 
 
-def _query_parameters(row: Route, components: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _query_parameters(row: Route, members: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for field in msgspec.structs.fields(row.query):
-        schema = components[row.query.__name__]["properties"][field.encode_name]
+        schema = members[field.encode_name]
         parameter = {"name": field.encode_name, "in": "query", "required": field.required, "schema": _optional(schema)}
         if field.name == "fields" and issubclass(row.query, PageQuery):
             known = [each.encode_name for each in msgspec.structs.fields(row.answer)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_decimal
 
 from waypost.kernel.money import places, plain_text
@@ -53,6 +53,12 @@ class Print:
         """For tables, so that it stays on one line: "5 Dec 2026"."""
         return format_date(day, "d MMM y", locale=self.locale).replace(" ", _NBSP)
 
+    def brief_day(self, day: date) -> str:
+        """For an SMS: in figures, "06/12/2026"; in English "6 Dec 2026", since 6/12 is two days there."""
+        if self.language == ENGLISH:
+            return format_date(day, "d MMM y", locale=self.locale)
+        return format_skeleton("yMd", datetime.combine(day, time()), locale=self.locale)
+
     def moment(self, at: datetime, time_zone: str) -> str:
         """The day and the time of day there: "5 December 2026, 14:05"."""
         local = at.astimezone(zone_or_utc(time_zone))
@@ -76,9 +82,12 @@ class Print:
             "%" if self.language == ENGLISH else f"{_NBSP}%"
         )
 
-    def plural(self, count: int, one: str, other: str) -> str:
-        """``one`` or ``other``, as the language counts (French has one for nought, too)."""
-        return one if self.locale.plural_form(count) == "one" else other
+    def plural(self, count: int, one: str, other: str, **more: str) -> str:
+        """``one`` or ``other``, as the language counts (French has one for nought, too); ``more``: what else it has,
+        by CLDR's names: zero, two, few, many.
+        """
+        form = self.locale.plural_form(count)
+        return one if form == "one" else more.get(form, other)
 
 
 def _pattern(digits: int) -> str:

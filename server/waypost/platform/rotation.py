@@ -27,6 +27,10 @@ SEALED: Final = (
     Sealed("devices", "owntracks_secret", ("org_id", "id")),
     Sealed("payment_providers", "config", ("org_id", "id")),
     Sealed("prompts", "token", ("org_id", "id")),
+    Sealed("message_providers", "config", ("org_id", "id")),
+    Sealed("push_subscriptions", "keys", ("org_id", "id")),
+    Sealed("house_keys", "value", ("name",)),
+    Sealed("webhooks", "secrets", ("org_id", "id")),
 )
 
 

@@ -113,7 +113,9 @@ class Trips:
                 customer_id=new.customer_id,
             )
             await storage.add(conn, trip)
-            return await self._record(conn, principal, trip_id, "created", {})
+            created = await self._record(conn, principal, trip_id, "created", {})
+            await notices.tell_planned(conn, self.clock, created)
+            return created
 
     async def change(
         self, principal: Principal, trip_id: UUID, columns: Mapping[str, object], *, expected: int | None = None
@@ -141,10 +143,13 @@ class Trips:
                 principal.org_id,
                 **{name: columns[name] for name in ("driver_id", "truck_id", "customer_id") if name in columns},  # type: ignore[arg-type]  # the wire struct made them ids
             )
+            before = await visible(conn, principal, trip_id)
             await storage.change(conn, principal.org_id, trip_id, columns, self.clock.now())
-            return await self._record(
-                conn, principal, trip_id, Move.CHANGE, {"fields": sorted(map(public_name, columns))}
-            )
+            fields = {"fields": sorted(map(public_name, columns))}
+            after = await self._record(conn, principal, trip_id, Move.CHANGE, fields)
+            if after.status is Status.PLANNED:
+                await notices.tell_put_off(conn, self.clock, before, after)
+            return after
 
     async def move(
         self,

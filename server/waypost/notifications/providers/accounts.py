@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ AFRICASTALKING_ROOT: Final = "https://api.africastalking.com"
 AFRICASTALKING_SANDBOX: Final = "https://api.sandbox.africastalking.com"
 # The installation's own mail server (WAYPOST_SMTP_...), of every organisation that has none of its own.
 HOUSE_SMTP: Final = UUID(int=1)
+OLD_TOKEN_LIFE: Final = timedelta(days=1)  # of a token that was replaced
 
 
 class MessageProviderNotFound(NotFound):
@@ -74,8 +75,9 @@ class HttpConfig(Hidden, msgspec.Struct, frozen=True, rename="camel", tag_field=
 
     ``ok_statuses``: which HTTP answers mean success; with ``ok_path`` (dots, numbers for places in lists) the answer's
     JSON must hold one of ``ok_values`` there. ``id_path``: where its own id of the message stands. ``repeatable``: it
-    drops a second request with the same id. ``receipt_...``: the names in its receipts (form or JSON): of our id or
-    its own, of the status, and which statuses mean what.
+    drops a second request with the same id (which comes as ``Idempotency-Key`` too). ``not_taken_statuses``: which
+    answers surely mean that it did not take it, so that it may be sent again. ``receipt_...``: the names in its
+    receipts (form or JSON): of our id or its own, of the status, and which statuses mean what.
     """
 
     url: str
@@ -87,6 +89,7 @@ class HttpConfig(Hidden, msgspec.Struct, frozen=True, rename="camel", tag_field=
     ok_path: str | None = None
     ok_values: tuple[str, ...] = ()
     id_path: str | None = None
+    not_taken_statuses: tuple[int, ...] = (429, 503)
     repeatable: bool = False
     receipt_our_id: str | None = None
     receipt_their_id: str | None = None
@@ -125,8 +128,9 @@ Config: TypeAlias = TwilioConfig | AfricasTalkingConfig | HttpConfig | SmtpConfi
 
 @dataclass(frozen=True, slots=True)
 class ProviderAccount:
-    """A way out. ``sender``: the number or name that it shows; ``weight``: its share among those of its channel, 0: only
-    when no other is well; ``price``: of a part of an SMS, or a message; ``a_minute``: its own limit.
+    """A way out. ``sender``: the number or name that it shows; ``weight``: its share among those of its channel, 0:
+    only when no other is well; ``price``: of a part of an SMS, or a message; ``a_minute``: its own limit;
+    ``addresses``: networks that its reports come from, empty: any.
     """
 
     org_id: UUID
@@ -144,6 +148,25 @@ class ProviderAccount:
     created_at: datetime
     version: int
     archived_at: datetime | None = None
+
+
+_NAMES: Final[Mapping[type[Any], tuple[ProviderName, ChannelName]]] = {
+    TwilioConfig: (ProviderName.TWILIO, ChannelName.SMS),
+    AfricasTalkingConfig: (ProviderName.AFRICASTALKING, ChannelName.SMS),
+    HttpConfig: (ProviderName.HTTP, ChannelName.SMS),
+    SmtpConfig: (ProviderName.SMTP, ChannelName.EMAIL),
+    AppriseConfig: (ProviderName.APPRISE, ChannelName.OTHER),
+}
+
+
+def name_of(config: Config) -> ProviderName:
+    """Whose settings they are."""
+    return _NAMES[type(config)][0]
+
+
+def channel_of(config: Config) -> ChannelName:
+    """By which channel it sends."""
+    return _NAMES[type(config)][1]
 
 
 def seal_form(config: Config) -> bytes:

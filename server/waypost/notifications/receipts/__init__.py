@@ -1,0 +1,1 @@
+"""What providers say later of a message, and what people answer."""
