@@ -43,7 +43,7 @@ BEGIN
     gone := gone + n;
     UPDATE payments SET payer_mark = NULL, payer_hint = NULL,
            account_ref = regexp_replace(account_ref, theirs, mark, 'gi'), note = regexp_replace(note, theirs, mark, 'gi')
-     WHERE org_id = org AND id = ANY(ids)
+     WHERE org_id = org AND (id = ANY(ids) OR account_ref ~* anywhere OR note ~* anywhere)
        AND (payer_mark IS NOT NULL OR payer_hint IS NOT NULL OR account_ref ~* theirs OR note ~* theirs);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN gone + n;
@@ -51,6 +51,8 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION waypost_erase_words(uuid, uuid[], text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION waypost_erase_words(uuid, uuid[], text, text) TO waypost_system;
+GRANT UPDATE (facts) ON alerts TO waypost_system;
 
 -- migrate:down
+REVOKE UPDATE (facts) ON alerts FROM waypost_system;
 DROP FUNCTION waypost_erase_words(uuid, uuid[], text, text);

@@ -31,4 +31,7 @@ async def telling_things(org: Org) -> dict[str, Any]:
         "message_provider_id": provider.account.id,
         "webhook_id": webhook.id,
         "webhook_delivery_id": logged.delivery.id,
+        "kind": "payment_reminder",
+        "form": "sms",
+        "locale": "en",
     }

@@ -30,7 +30,7 @@ NAME, PHONE, EMAIL = "Tariro Makwarimba", "+263771555123", "tariro.m@example.com
 SAYS_SO = ("tariro", "makwarimba", "771555123")
 TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
-   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) ORDER BY 1
+   AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1
 """
 
 
@@ -56,13 +56,7 @@ class Forgetting:
         found: dict[str, list[str]] = {}
         async with self.world.services.database.transaction(SYSTEM) as conn:
             for (table,) in await conn.fetch(TABLES):
-                try:
-                    async with conn.transaction():
-                        rows = await conn.fetch(f"SELECT t.*, t::text AS whole FROM {table} t")
-                except Exception as error:  # noqa: BLE001
-                    assert "permission denied" in str(error), table
-                    continue
-                for row in rows:
+                for row in await conn.fetch(f"SELECT t.*, t::text AS whole FROM {table} t"):
                     texts = [row["whole"], *(v.decode(errors="replace") for v in row.values() if isinstance(v, bytes))]
                     if any(trace in text.lower() for text in texts for trace in SAYS_SO):
                         found.setdefault(table, []).append(row["whole"])
@@ -88,7 +82,8 @@ async def been_everywhere(case: Forgetting) -> None:
     await services.trips.move(owner, trip.id, Move.COMPLETE)
     await world.relay.expand()  # two that are still to go out
     layby = await case.shop.layby(customer=customer)
-    payment = await case.shop.pay(layby, 25_00, payer="263771555123", account_ref=f"{NAME} 0771555123")
+    payment = await case.shop.pay(layby, 25_00, payer="263771555123")
+    await case.shop.pay("0771555123", 5_00, payer="263771555123")  # typed in place of a reference
     await services.money.cancelling.cancel(owner, layby.id, Wish(CancelledBy.SHOP, f"{NAME} moved away"))
     await case.run("UPDATE laybys SET refund_due_minor = 0, note = $2 WHERE id = $1", layby.id, f"ring {PHONE}")
     (delivery,) = await world.query("SELECT id FROM deliveries WHERE state = 'sent' AND channel = 'email'")
@@ -138,7 +133,8 @@ async def been_everywhere(case: Forgetting) -> None:
 async def test_afterwards_no_table_says_who_they_were(forgetting: Forgetting):
     await been_everywhere(forgetting)
     before = await forgetting.traces()
-    assert {"customers", "notifications", "deliveries", "receipts", "suppressions", "audit_log", "laybys"} <= set(before)
+    assert {"customers", "notifications", "deliveries", "receipts", "suppressions", "audit_log"} <= set(before)
+    assert {"laybys", "payments", "outbox", "alerts", "webhook_events", "inbound_messages", "bounces"} <= set(before)
     balances = await forgetting.shop.balances()
     erased = await forgetting.erasure.erase(forgetting.customer, force=True)
     assert await forgetting.traces() == {}

@@ -204,6 +204,12 @@ async def test_an_organisation_cannot_make_us_speak_to_what_is_inside(host: str,
         assert inside.sessions == []
 
 
+async def test_a_host_that_cannot_be_one_means_surely_not_sent(joining: Any):
+    channel = mail_channel.Email(None, None, 5, FakeClock(), joining=joining(Guard()))
+    outcome = await channel.send(replace(MESSAGE, account=account(f"{'a' * 70}.example", 25)))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.NOT_SENT, "smtp_failed")
+
+
 async def test_the_house_signs_with_its_own_key_and_does_not_start_with_one_that_is_none():
     private, record = ed25519_key()
     env = {

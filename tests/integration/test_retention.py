@@ -255,3 +255,56 @@ async def test_what_a_person_sends_again_at_this_very_moment_is_not_forgotten(se
     assert await forgetting == 0
     async with services.database.transaction(SYSTEM) as conn:
         assert await conn.fetchval("SELECT state FROM deliveries") == "pending"
+
+
+OLD_MESSAGES = """
+INSERT INTO receipts (org_id, id, provider_id, road, body, body_hash, received_at, due_at, disposition)
+SELECT $1, uuidv7(), $1, 'status', '', i::text::bytea, now() - make_interval(days => age), now(),
+       CASE WHEN i < 4 THEN 'applied' END FROM (VALUES (1, 5), (2, 40), (3, 500), (4, 500)) v (i, age);
+"""
+OLD_THINGS = (
+    (
+        "INSERT INTO inbound_messages (org_id, id, provider_id, provider_ref, from_address, to_address, body,"
+        " received_at) SELECT $1, uuidv7(), $1, a::text, '+1', '+2', 'x', now() - make_interval(days => a) FROM unnest($2::int[]) a"
+    ),
+    (
+        "INSERT INTO bounces (org_id, id, channel, address, hard, at)"
+        " SELECT $1, uuidv7(), 'email', a::text, true, now() - make_interval(days => a) FROM unnest($2::int[]) a"
+    ),
+    (
+        "INSERT INTO suppressions (org_id, id, channel, address, reason, source, since, ended_at)"
+        " SELECT $1, uuidv7(), 'sms', a::text, 'stop', 'x', now() - make_interval(days => 999),"
+        " CASE WHEN a < 900 THEN now() - make_interval(days => a) END FROM unnest($2::int[]) a"
+    ),
+    (
+        "INSERT INTO push_subscriptions (org_id, id, user_id, endpoint, endpoint_hash, keys, created_at, ended_at)"
+        " SELECT $1, uuidv7(), $1, a::text, a::text::bytea, 'k', now(), CASE WHEN a < 900 THEN"
+        " now() - make_interval(days => a) END FROM unnest($2::int[]) a"
+    ),
+    (
+        "INSERT INTO message_spend (org_id, day, channel, provider_id, slot, messages, segments, cost)"
+        " SELECT $1, current_date - a, 'sms', $1, 0, 1, 1, 1 FROM unnest($2::int[]) a"
+    ),
+)
+
+
+async def test_what_came_back_of_messages_is_forgotten_each_in_its_time_and_nothing_that_stands(
+    services: Services, org: Org
+):
+    tables = ("receipts", "inbound_messages", "bounces", "suppressions", "push_subscriptions", "message_spend")
+    async with services.database.transaction(SYSTEM) as conn:
+        await conn.execute(OLD_MESSAGES, org.org_id)
+        for statement in OLD_THINGS:
+            await conn.execute(statement, org.org_id, [5, 40, 100, 500, 900])
+    for _ in range(2):
+        await Work(services).forget_heard(HOUSE, services.clock.now())
+        async with services.database.transaction(SYSTEM) as conn:
+            left = {table: await conn.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
+        assert left == {
+            "receipts": 2,  # the new one, and one that is still to be worked on
+            "inbound_messages": 1,
+            "bounces": 3,
+            "suppressions": 4,  # one of them stands
+            "push_subscriptions": 2,  # one of them is in use
+            "message_spend": 3,
+        }

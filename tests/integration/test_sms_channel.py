@@ -5,6 +5,7 @@ own libraries against the same fakes, so that these behave as the vendors do.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -280,3 +281,23 @@ async def test_twilio_need_not_bring_what_is_no_longer_valid():
         await at_noon.send(message(by_twilio(fake), valid_until=noon + timedelta(minutes=30)))
         ((_, asked),) = fake.calls
     assert asked["ValidityPeriod"] == "1800"
+
+
+async def test_the_fake_provider_runs_by_itself_with_a_script_and_a_log(tmp_path: Path):
+    script, log = tmp_path / "script.json", tmp_path / "accepted.jsonl"
+    script.write_text('{"plays": [{"answer": "refuse", "code": "405"}]}')
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.fakes.provider", "--script", script, "--log", log,
+        stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        assert running.stdout is not None
+        url = (await running.stdout.readline()).decode().strip()
+        by = account(AfricasTalkingConfig(talking.USERNAME, talking.API_KEY, url), talking.SENDER)
+        async with channel() as sms:
+            said = [(await sms.send(message(by))).kind for _ in range(2)]
+    finally:
+        running.terminate()
+        await running.wait()
+    assert said == [NOT_SENT, ACCEPTED]
+    assert len(accepts.read(log)) == 1

@@ -103,7 +103,7 @@ def test_all_are_in_the_order_once():
 def test_what_the_first_surely_did_not_take_goes_to_the_second_which_says_instead_of_whom():
     clock = FakeClock()
     chosen = choose(chooser(clock), [account(A), account(B)], [Try(1, A, "not_sent")], due(attempt=1))
-    assert (chosen.account.id, chosen.instead_of, chosen.others) == (B, A, False)
+    assert (chosen.account.id, chosen.instead_of.id, chosen.others) == (B, A, False)
     both = [Try(1, A, "not_sent"), Try(2, B, "not_sent")]
     again = choose(chooser(clock), [account(A), account(B)], both, due(attempt=2))
     assert (again.account.id, again.others) == (A, True)

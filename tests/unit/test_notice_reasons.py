@@ -107,7 +107,8 @@ def test_codes_of_tables_have_words():
 
 def test_words_are_whole_sentences():
     for code, text in WORDS.items():
-        assert text[0].isupper() and text.endswith("."), code
+        assert text[0].isupper(), code
+        assert text.endswith("."), code
         assert len(text) <= 130, code
 
 

@@ -20,7 +20,7 @@ from waypost.notifications import alert_domain
 from waypost.notifications.addresses import Contact, facts_of
 from waypost.notifications.domain import Promise
 from waypost.notifications.kinds import EVENTS, KINDS
-from waypost.notifications.render import FILTERS, VERSION, Form, renderer
+from waypost.notifications.render import FILTERS, TEMPLATES, VERSION, Form, renderer
 from waypost.notifications.words import checks
 from waypost.notifications.words.previews import asked_for, parts_for
 from waypost.notifications.words.samples import MAY_LACK, SHARED, Sample, fields, sample, variants
@@ -157,7 +157,7 @@ def test_the_examples_hold_the_very_facts_that_the_builders_write(kind: str):
 def test_no_template_asks_for_a_fact_that_its_kind_has_not(kind: str, language: str):
     for form in (Form.EMAIL, Form.SMS):
         name = f"{language}/{kind}.txt" if form is Form.EMAIL else f"{language}/{kind}.sms.txt"
-        assert asked_for(RENDER, name) <= fields(kind).keys()
+        assert asked_for(RENDER.plain, TEMPLATES, name) <= fields(kind).keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

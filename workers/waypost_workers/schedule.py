@@ -70,6 +70,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("drop-weeks", Daily(time(3, 40)), work.drop_weeks),
         Timed("forget-fixes", Daily(NIGHT), work.forget_fixes, each_org=True),
         Timed("forget-notifications", Daily(time(3, 50)), work.forget_notifications),
+        Timed("forget-heard", Daily(time(3, 52)), work.forget_heard),
         Timed("forget-webhooks", Daily(time(3, 55)), work.forget_webhooks),
         Timed("drop-job-files", hourly, work.drop_job_files),
         Timed("forget-jobs", Daily(time(4, 0)), work.forget_jobs),
@@ -139,6 +140,12 @@ class Work:
 
     async def forget_notifications(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("notifications", await self._notifications.forget(timedelta(days=self._settings.keep_notifications_days)))
+
+    async def forget_heard(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Receipts, answers, bounces, and what has ended of suppressions and browsers."""
+        kept = timedelta(days=self._settings.keep_notifications_days)
+        for what, count in (await self._notifications.forget_heard(kept)).items():
+            _say(what, count)
 
     async def forget_webhooks(self, _org_id: UUID, _due_at: datetime) -> None:
         _say("webhook events", await self._webhooks.forget(timedelta(days=self._settings.keep_notifications_days)))

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group.command("add")(add)
     group.command("list")(list_providers)
     group.command("test")(try_out)
+    group.command("bounces")(bounces)
     app.add_typer(group, name="provider")
 
 
@@ -73,6 +74,16 @@ def try_out(
     if state not in {"sent", "delivered"}:
         fail(words)
     typer.echo(words)
+
+
+def bounces(data: Data = None) -> None:
+    """Print where the installation's own mail server hands on what comes back: POST each message as it is."""
+    from waypost.notifications.consent.tokens import Tokens
+    from waypost.wiring import needed
+
+    settings = operator_settings(data)
+    root = settings.public_url or "https://YOUR-PUBLIC-ADDRESS"
+    typer.echo(Tokens.of(root, needed(settings).signing_key).house_url())
 
 
 def _read(text: bytes) -> NewMessageProvider:

@@ -66,6 +66,7 @@ class Erasure:
             "ids": ids,
             "own": person.own,
             "theirs": theirs,
+            "theirs_bytes": theirs.encode().decode("latin-1"),
             "anywhere": anywhere,
         }
         counts = [(step.what, await storage.do(conn, person.org_id, step, values)) for step in storage.STEPS]

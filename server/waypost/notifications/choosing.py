@@ -39,7 +39,7 @@ class Choice:
     account: ProviderAccount | None
     ticket: Ticket | None = None
     others: bool = False
-    instead_of: UUID | None = None
+    instead_of: ProviderAccount | None = None
 
     @property
     def provider_id(self) -> UUID | None:
@@ -169,7 +169,6 @@ def _others(chosen: UUID, accounts: Collection[ProviderAccount], failed: Mapping
     return any(account.id != chosen and failed.get(account.id, 0) <= mine for account in accounts)
 
 
-def _last_refuser(recent: Sequence[Try], accounts: Collection[ProviderAccount], chosen: UUID) -> UUID | None:
-    known = {account.id for account in accounts}
+def _last_refuser(recent: Sequence[Try], accounts: Collection[ProviderAccount], chosen: UUID) -> ProviderAccount | None:
     last = recent[-1].provider_id if recent and recent[-1].outcome in _SURELY_NOT else None
-    return last if last in known and last != chosen else None
+    return next((account for account in accounts if account.id == last != chosen), None)

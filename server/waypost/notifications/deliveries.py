@@ -23,6 +23,7 @@ from waypost.notifications.domain import Due, Message, Pace, Text
 from waypost.notifications.finishing import Claimed, Finishing, say
 from waypost.notifications.kinds import KINDS
 from waypost.notifications.ports import Channel, Checkpoint, pass_on
+from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.spend import day_of
 from waypost.notifications.states import Event, Outcome, OutcomeKind, State
 from waypost.platform.database import SYSTEM, Connection, Database
@@ -118,11 +119,14 @@ class Deliveries:
         await announcer.moved(conn, due, state, no.reason)
         return state, no.reason
 
-    async def _tell_failover(self, conn: Connection, due: Due, failed: UUID, rules: OrgSettings, now: datetime) -> None:
+    async def _tell_failover(
+        self, conn: Connection, due: Due, failed: ProviderAccount, rules: OrgSettings, now: datetime
+    ) -> None:
         """That another provider steps in would hide one that is dead: staff are told, once a day."""
+        key, facts = f"failover:{failed.id}:{day_of(rules, now)}", {"name": failed.name, "channel": str(due.channel)}
         await alert(
-            conn, self.publisher, self.clock, due.org_id, kind=FAILOVER, key=f"failover:{failed}:{day_of(rules, now)}",
-            subject_kind="message_provider", subject_id=failed, facts={"channel": str(due.channel)},
+            conn, self.publisher, self.clock, due.org_id, kind=FAILOVER, key=key, subject_kind="message_provider",
+            subject_id=failed.id, facts=facts,
         )  # fmt: skip
 
     async def _send(self, claimed: Claimed) -> Outcome:

@@ -10,7 +10,7 @@ from uuid import UUID
 from aiohttp import web
 
 from waypost.kernel.clock import Clock
-from waypost.kernel.errors import NotFound
+from waypost.kernel.errors import Invalid, NotFound
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal
 from waypost.notifications import wire
 from waypost.notifications.domain import Filter, NotificationNotFound
@@ -53,7 +53,7 @@ class NotificationRoutes:
             Route("GET", PATH, self.list_all, answer=wire.Notification, listing=True, query=wire.NotificationsQuery,
                   roles=WATCHERS),
             Route("GET", PATH + "/figures", self.figures, answer=wire.Figures, query=wire.DeliveryFiguresQuery,
-                  roles=WATCHERS, costly=True),
+                  roles=WATCHERS, costly=True, errors=(Invalid,)),
             Route("GET", ONE, self.get, answer=wire.NotificationDetail, roles=WATCHERS, errors=(NotificationNotFound,)),
             Route("POST", ONE + "/resend", self.resend, answer=wire.Resent, body=wire.Why, status=202, roles=PLANNERS,
                   idempotent=True, errors=(NotificationNotFound,)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from waypost.kernel.errors import Invalid
 from waypost.kernel.principal import PLANNERS, WATCHERS
 from waypost.notifications import wire
 from waypost.notifications.domain import DeliveryMoveRefused, DeliveryNotFound
@@ -28,7 +29,7 @@ class StuckRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("GET", PATH, self.list_all, answer=wire.KindedDelivery, listing=True, query=wire.DeliveriesQuery,
-                  roles=WATCHERS),
+                  roles=WATCHERS, errors=(Invalid,)),
             Route("POST", PATH + "/replay", self.replay_many, answer=wire.Replayed, body=wire.ReplayRange,
                   roles=PLANNERS, idempotent=True),
             Route("POST", ONE + "/replay", self.replay, answer=wire.Delivery, body=wire.Why, roles=PLANNERS,

@@ -50,7 +50,7 @@ _OURS: Final = {
     "lease_ran_out": "The worker that was sending it stopped: nobody knows whether it went out.",
     "timeout": "No answer came in time: nobody knows whether it went out.",
     "channel_failed": "Sending it broke down in a way that we did not foresee: nobody knows whether it went out.",
-    "repeated": "What became of the last try is not known; it goes out again, since a second one is dropped or harmless.",
+    "repeated": "Nobody knows what became of the last try; it goes out again, since a second one does no harm.",
     "not_found": "The provider's own list shows that it never had it: it goes out again.",
     "let_be": "A person has decided to let it be.",
     "sent_again": "A person has decided to send it again.",

@@ -37,7 +37,10 @@ SELECT {NOTIFICATION} FROM notifications n
    AND ($7::timestamptz IS NULL OR n.created_at >= $7) AND ($8::timestamptz IS NULL OR n.created_at < $8)
 """  # noqa: S608
 LIST = _LIST + " ORDER BY n.id DESC LIMIT $9"
-LIST_OF_SUBJECTS = _LIST + " AND n.subject_id = ANY($10::uuid[]) ORDER BY n.id DESC LIMIT $9"
+LIST_OF_SUBJECTS = (
+    _LIST + " AND n.subject_id = ANY($10::uuid[]) AND ($11::uuid IS NULL OR n.customer_id = $11)"
+    " ORDER BY n.id DESC LIMIT $9"
+)
 LIST_OF_CUSTOMER = _LIST + " AND n.customer_id = $10 ORDER BY n.id DESC LIMIT $9"
 FIND = f"SELECT {NOTIFICATION} FROM notifications n WHERE n.org_id = $1 AND n.id = $2"  # noqa: S608
 FACTS = "SELECT facts FROM notifications WHERE org_id = $1 AND id = $2"
@@ -105,7 +108,7 @@ async def list_notifications(
     ]  # fmt: skip
     statement = LIST
     if wanted.subjects is not None:
-        statement, arguments = LIST_OF_SUBJECTS, [*arguments, wanted.subjects]
+        statement, arguments = LIST_OF_SUBJECTS, [*arguments, wanted.subjects, wanted.customer_id]
     elif wanted.customer_id is not None:
         statement, arguments = LIST_OF_CUSTOMER, [*arguments, wanted.customer_id]
     return [Notification(**dict(row)) for row in await conn.fetch(statement, *arguments)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from waypost.kernel.clock import Clock
+from waypost.notifications import storage_forget
 from waypost.notifications import storage_upkeep as storage
+from waypost.notifications.storage_forget import Old
 from waypost.notifications.storage_upkeep import Trouble
 from waypost.platform.batches import in_batches
 from waypost.platform.database import SYSTEM, Connection, Database
@@ -38,3 +41,17 @@ class NotificationUpkeep:
             return await storage.forget_outbox(conn, before, size)
 
         return await in_batches(self.database, notifications) + await in_batches(self.database, outbox)
+
+    async def forget_heard(self, kept: timedelta) -> Mapping[str, int]:
+        """Delete what came back of messages, what has ended, and what messages cost, where it is older than that (of
+        some things: much older); how many rows of each.
+        """
+        return {old.what: await self._forget(old, kept) for old in storage_forget.ALL}
+
+    async def _forget(self, old: Old, kept: timedelta) -> int:
+        before = self.clock.now() - max(kept, timedelta(days=old.days))
+
+        async def batch(conn: Connection, size: int) -> int:
+            return await storage_forget.forget(conn, old, before, size)
+
+        return await in_batches(self.database, batch)

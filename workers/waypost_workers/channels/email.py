@@ -107,7 +107,7 @@ class Email:
                 response = await self.pool.send(way.server, envelope, progress, self.clock.monotonic())
         except SMTPResponseException as error:
             return _answered(error, way.sender, begun=progress.begun)
-        except (SMTPException, OSError, TimeoutError) as error:
+        except (SMTPException, OSError, ValueError) as error:  # the last: a host that cannot be a name
             return _broken(error, progress)
         return Outcome(
             OutcomeKind.ACCEPTED, reference=_readable(response.message), status=response.code, sender=way.sender

@@ -96,6 +96,10 @@ class Tokens:
         """Of the address where the installation's own mail server hands on what came back."""
         return self._seal(House(), _HOUSE)
 
+    def house_url(self) -> str:
+        """That address; without a public URL only its path."""
+        return f"{self.public_url or ''}{REPORT_PATH}/{self.house_token()}/bounces"
+
     def is_house(self, token: str) -> bool:
         """Is it that one?"""
         return self._open(token, House, _HOUSE) is not None

@@ -11,6 +11,7 @@ from typing import Final
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from waypost.notifications.domain import Text
 from waypost.notifications.providers.accounts import ProviderAccount
@@ -101,19 +102,21 @@ def _tried(renderer: Renderer, words: OwnWords) -> list[Mapping[str, str]]:
 def parts_for(renderer: Renderer, kind: str) -> frozenset[str]:
     """What words of a kind may include: our parts that ask for no fact which the kind lacks."""
     known = {*fields(kind), *checks.ALSO, *({"alert"} if "alerts" in fields(kind) else ())}  # one of the list's
-    return frozenset(name for name in _parts(renderer.folder) if asked_for(renderer, name) <= known)
+    return frozenset(name for name, asked in _parts(renderer.plain, renderer.folder).items() if asked <= known)
 
 
-def asked_for(renderer: Renderer, name: str) -> frozenset[str]:
+def asked_for(environment: ImmutableSandboxedEnvironment, folder: Path, name: str) -> frozenset[str]:
     """The facts that any path through one of our files may ask for."""
-    tree = renderer.plain.parse((renderer.folder / name).read_text())
+    tree = environment.parse((folder / name).read_text())
     included = [ref for ref in meta.find_referenced_templates(tree) if ref]
     withs = tree.find_all(nodes.With)
     given = {target.name for node in withs for target in node.targets if isinstance(target, nodes.Name)}
-    below = frozenset[str]().union(*(asked_for(renderer, ref) for ref in included)) - given
+    below = frozenset[str]().union(*(asked_for(environment, folder, ref) for ref in included)) - given
     return (frozenset(meta.find_undeclared_variables(tree)) | below) - checks.ALSO
 
 
 @lru_cache(maxsize=8)
-def _parts(folder: Path) -> frozenset[str]:
-    return frozenset(f"{path.parent.name}/{path.name}" for path in folder.glob("*/_*.txt"))
+def _parts(environment: ImmutableSandboxedEnvironment, folder: Path) -> Mapping[str, frozenset[str]]:
+    """Our parts, and what each asks for; read once."""
+    names = [f"{path.parent.name}/{path.name}" for path in folder.glob("*/_*.txt")]
+    return {name: asked_for(environment, folder, name) for name in names}
