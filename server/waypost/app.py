@@ -16,6 +16,7 @@ from waypost.directory.domain import CustomerNotFound
 from waypost.directory.guesses import TooManyUnknown
 from waypost.directory.http import DirectoryRoutes
 from waypost.directory.http_devices import DeviceRoutes
+from waypost.directory.service import BOOKKEEPERS
 from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
@@ -160,7 +161,7 @@ def notice_trails(services: Services) -> list[Trail]:
         Trail("/api/v1/payments/{payment_id}/notifications", "payment_id", of_payment, PaymentNotFound),
         Trail("/api/v1/invoices/{invoice_id}/notifications", "invoice_id", of_invoice, InvoiceNotFound),
         Trail("/api/v1/customers/{customer_id}/notifications", "customer_id", of_customer, CustomerNotFound,
-              customer=True),
+              customer=True, roles=BOOKKEEPERS),
     ]  # fmt: skip
 
 

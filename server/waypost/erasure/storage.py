@@ -169,9 +169,12 @@ UPDATE webhook_attempts SET answer = regexp_replace(answer, $2, '(erased)', 'gi'
 # Promised, and not published yet: of what is theirs. Its bytes are read as Latin letters, and so is the pattern.
 ROOM_EVENTS = """
 DELETE FROM room_events
- WHERE org_id = $1 AND convert_from(head, 'LATIN1') ~* $3
-   AND EXISTS (SELECT FROM unnest($2::uuid[]) AS i (id)
-                WHERE position(i.id::text IN room) > 0 OR position(i.id::text IN convert_from(head, 'LATIN1')) > 0)
+ WHERE org_id = $1
+   AND (convert_from(head, 'LATIN1') ~* $4
+        OR (convert_from(head, 'LATIN1') ~* $3
+            AND EXISTS (SELECT FROM unnest($2::uuid[]) AS i (id)
+                         WHERE position(i.id::text IN room) > 0
+                            OR position(i.id::text IN convert_from(head, 'LATIN1')) > 0)))
 """
 WORDS = "SELECT waypost_erase_words($1, $2, $3, $4)"
 
@@ -201,7 +204,7 @@ STEPS: Sequence[Step] = (
     Step("alerts", ALERTS, ("ids", "theirs", "anywhere")),
     Step("webhook events", EVENTS, ("ids", "theirs", "anywhere", "customer")),
     Step("subscribers' answers", ANSWERS, ("anywhere",)),
-    Step("events not published yet", ROOM_EVENTS, ("ids", "theirs_bytes")),
+    Step("events not published yet", ROOM_EVENTS, ("ids", "theirs_bytes", "anywhere")),
     Step("trips", TRIPS, ("customer", "theirs")),
     Step("laybys", LAYBYS, ("customer", "theirs")),
     Step("payment prompts", PROMPTS, ("ids", "theirs")),

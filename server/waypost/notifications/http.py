@@ -11,7 +11,7 @@ from aiohttp import web
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Invalid, NotFound
-from waypost.kernel.principal import PLANNERS, WATCHERS, Principal
+from waypost.kernel.principal import PLANNERS, WATCHERS, Principal, Role
 from waypost.notifications import wire
 from waypost.notifications.domain import Filter, NotificationNotFound
 from waypost.notifications.resending import Resending
@@ -37,6 +37,7 @@ class Trail:
     subjects: Callable[[Principal, UUID], Awaitable[Sequence[UUID]]]
     missing: type[NotFound]
     customer: bool = False
+    roles: frozenset[Role] = WATCHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +102,4 @@ class NotificationRoutes:
         listed.__name__ = f"list_of_{trail.name.removesuffix('_id')}"
         listed.__doc__ = "Who was told what about it, and what became of that, newest first."
         return Route("GET", trail.path, listed, answer=wire.Notification, listing=True, query=PageQuery,
-                     roles=WATCHERS, errors=(trail.missing,))  # fmt: skip
+                     roles=trail.roles, errors=(trail.missing,))  # fmt: skip
