@@ -13,8 +13,20 @@ COMPILE = [
 ]  # fmt: skip
 PROJECT = "pyproject.toml"
 LOCKS = {
-    "dev.txt": [PROJECT, "requirements/build.in", "--extra", "embedded", "--extra", "owntracks", "--extra", "apprise",
-                "--extra", "dkim", "--extra", "dev"],
+    "dev.txt": [
+        PROJECT,
+        "requirements/build.in",
+        "--extra",
+        "embedded",
+        "--extra",
+        "owntracks",
+        "--extra",
+        "apprise",
+        "--extra",
+        "dkim",
+        "--extra",
+        "dev",
+    ],
     "run.txt": [PROJECT, "requirements/build.in", "--extra", "embedded", "--constraint", "requirements/dev.txt"],
     "base.txt": [PROJECT, "--constraint", "requirements/dev.txt"],
     "node.txt": ["requirements/node.in"],

@@ -265,7 +265,8 @@ SELECT $1, uuidv7(), $1, 'status', '', i::text::bytea, now() - make_interval(day
 OLD_THINGS = (
     (
         "INSERT INTO inbound_messages (org_id, id, provider_id, provider_ref, from_address, to_address, body,"
-        " received_at) SELECT $1, uuidv7(), $1, a::text, '+1', '+2', 'x', now() - make_interval(days => a) FROM unnest($2::int[]) a"
+        " received_at) SELECT $1, uuidv7(), $1, a::text, '+1', '+2', 'x', now() - make_interval(days => a)"
+        " FROM unnest($2::int[]) a"
     ),
     (
         "INSERT INTO bounces (org_id, id, channel, address, hard, at)"

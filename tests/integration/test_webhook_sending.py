@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
@@ -21,7 +20,7 @@ from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
 from waypost.webhooks.domain import Switch
 from waypost.webhooks.rules import AT_ONCE, BREAK_AT
-from waypost.webhooks.upkeep import WebhookUpkeep, erase_customer
+from waypost.webhooks.upkeep import WebhookUpkeep
 from waypost.wiring import relay_over
 
 
@@ -352,20 +351,6 @@ async def test_what_was_settled_long_ago_is_forgotten_and_what_waits_is_not(worl
     assert await upkeep.forget(timedelta(days=30)) == 3
     assert await states(world) == ["pending"]
     assert len(await world.query("SELECT * FROM webhook_attempts")) == 1
-
-
-async def test_what_names_a_customer_is_erased_with_its_log_and_nothing_else(world: HookWorld):
-    await world.subscribe()
-    await world.happen(number=2)
-    await world.happen("stock_sold")
-    stranger = replace(world.row(), payload=world.row().payload.replace(str(world.org.org_id), str(UUID(int=5))))
-    await world.take([stranger])
-    await world.send_all()
-    async with world.services.database.transaction(SYSTEM) as conn:
-        assert await erase_customer(conn, world.org.org_id, UUID(int=5)) == 1
-    left = await world.query("SELECT key FROM webhook_events")
-    assert stranger.key not in {row["key"] for row in left}
-    assert len(left) == len(await world.rows()) == len(await world.query("SELECT * FROM webhook_attempts")) == 3
 
 
 async def test_the_relay_makes_events_of_what_happens(world: HookWorld):

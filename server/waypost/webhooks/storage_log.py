@@ -63,17 +63,6 @@ UPDATE webhook_deliveries d SET state = 'cancelled', reason = 'webhook_off', pok
  WHERE w.org_id = d.org_id AND w.id = d.webhook_id AND d.state = 'pending'
    AND (w.state = 'off' OR w.archived_at IS NOT NULL)
 """
-# A customer's: what waits is not sent any more, and what was sent is gone, with what was answered.
-OF_CUSTOMER = """
-SELECT id FROM webhook_events WHERE org_id = $1 AND position($2 IN body) > 0 FOR UPDATE
-"""
-HOLD_DELIVERIES = "SELECT FROM webhook_deliveries WHERE org_id = $1 AND event_id = ANY($2) ORDER BY id FOR UPDATE"
-ERASE_ATTEMPTS = """
-DELETE FROM webhook_attempts a USING webhook_deliveries d
- WHERE d.org_id = $1 AND d.event_id = ANY($2) AND a.org_id = d.org_id AND a.delivery_id = d.id
-"""
-ERASE_DELIVERIES = "DELETE FROM webhook_deliveries WHERE org_id = $1 AND event_id = ANY($2)"
-ERASE_EVENTS = "DELETE FROM webhook_events WHERE org_id = $1 AND id = ANY($2)"
 # Retention: never what waits or is being sent.
 FORGET = """
 WITH old AS (
@@ -162,15 +151,6 @@ async def cancel_strays(conn: Connection, now: datetime) -> int:
 async def forget(conn: Connection, before: datetime, limit: int) -> int:
     """Delete what happened before that and is settled since, with its deliveries; how many events."""
     return int((await conn.execute(FORGET, before, limit)).split()[-1])
-
-
-async def erase_customer(conn: Connection, org_id: UUID, customer_id: UUID) -> int:
-    """Delete every event that names a customer, with its deliveries; how many. In the system scope."""
-    rows = await conn.fetch(OF_CUSTOMER, org_id, f'"customerId":"{customer_id}"')
-    ids = [row["id"] for row in rows]
-    for statement in (HOLD_DELIVERIES, ERASE_ATTEMPTS, ERASE_DELIVERIES, ERASE_EVENTS):
-        await conn.execute(statement, org_id, ids)
-    return len(ids)
 
 
 def _delivery(row: Record) -> Delivery:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from waypost.kernel.clock import Clock
 from waypost.platform.batches import in_batches
@@ -29,8 +28,3 @@ class WebhookUpkeep:
             return await storage.forget(conn, now - kept, size)
 
         return await in_batches(self.database, events)
-
-
-async def erase_customer(conn: Connection, org_id: UUID, customer_id: UUID) -> int:
-    """Delete what subscribers were, or would be, told of a customer; how many events. In the system scope."""
-    return await storage.erase_customer(conn, org_id, customer_id)
