@@ -420,9 +420,7 @@ def webhook_dues_over(services: Services) -> webhook_sending.Dues:
 
 def lookups_over(services: Services, list_messages: ListMessages) -> LookUps:
     """The use cases of a worker that asks providers of messages; ``list_messages`` is the worker's."""
-    return LookUps(
-        services.database, services.clock, services.realtime, services.telling.providers, list_messages
-    )
+    return LookUps(services.database, services.clock, services.realtime, services.telling.providers, list_messages)
 
 
 def asking_over(services: Services, provider: PromptProvider) -> Asking:

@@ -156,8 +156,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _staff(ALERT_DIGEST, Queue.BULK, (ChannelName.EMAIL, ChannelName.OTHER)),
             _staff(EXPORT_READY, Queue.BULK, (ChannelName.IN_APP, ChannelName.PUSH)),
             Kind(
-                PROVIDER_TEST, (ChannelName.SMS, ChannelName.EMAIL, ChannelName.OTHER), Queue.URGENT,
-                timedelta(hours=1), group=Group.STAFF, required=True, quiet=False,
+                PROVIDER_TEST,
+                (ChannelName.SMS, ChannelName.EMAIL, ChannelName.OTHER),
+                Queue.URGENT,
+                timedelta(hours=1),
+                group=Group.STAFF,
+                required=True,
+                quiet=False,
             ),
         )
     }
