@@ -500,3 +500,37 @@ async def test_only_an_e_mail_that_may_be_switched_off_says_where(shop: Shop):
     assert receipt.stop_url is None
     assert (receipt.account, receipt.report_url) == (None, None)
     assert receipt.text.html
+
+
+async def test_a_repeat_by_the_gateway_that_was_stopped_meanwhile_stays_in_doubt(shop: Shop):
+    """Another sender of ours is not stopped, so the address is none that must not be written to; but only the first
+    may repeat it.
+    """
+    gateway = HttpConfig(
+        "https://sms.example.com/send", body='{"to": "{{ to }}", "text": "{{ text }}"}', repeatable=True
+    )
+    account = await shop.account("g", config=gateway)
+    await shop.account("b", weight=0)
+    shop.channel.answers.append(DOUBT)
+    delivery = await shop.due()
+    assert (await shop.again(delivery))["state"] == "in_doubt"
+    await shop.suppress(account.sender)
+    await shop.world.query(ALL_DUE)
+    await shop.world.relay.sweep()
+    assert held(await shop.again(delivery)) == ("in_doubt", "suppressed_stop", 1)
+    assert shop.channel.by == ["g"]
+
+
+async def test_what_was_seen_to_once_is_seen_to_again_when_a_person_has_sent_it_again(shop: Shop):
+    await shop.account("b")
+    refused = Outcome(OutcomeKind.REFUSED, "no_such_number")
+    shop.channel.answers.extend([refused, refused])
+    delivery = await shop.due()
+    await shop.again(delivery)
+    await shop.world.query("UPDATE deliveries SET follow_at = 'infinity'")  # as the relay does
+    await shop.world.services.stuck.replay(shop.world.org.owner, delivery, "it is switched on by now")
+    await shop.again(delivery)
+    (row,) = await shop.world.query(
+        "SELECT state, follow_at < now() AS to_be_seen FROM deliveries WHERE id = $1", delivery
+    )
+    assert (row["state"], row["to_be_seen"]) == ("failed", True)

@@ -155,3 +155,15 @@ async def test_an_email_that_may_not_be_sent_is_carried_by_sms_from_the_first(wo
     assert found["sms"]["instead_of"] == found["email"]["id"]
     await world.relay.following.round()
     assert len(await world.rows()) == 2
+
+
+async def test_a_doubt_that_stays_is_told_to_staff_even_where_the_channel_may_repeat(world: World):
+    """Its repeat was refused, so nobody repeats it any more."""
+    await told(world)
+    await world.query(
+        "UPDATE deliveries SET state = 'in_doubt', reason = 'http_refused', repeatable = true,"
+        " due_at = '9999-01-01T00:00Z', updated_at = now() - interval '1 day'"
+    )
+    await world.relay.following.round()
+    assert [kind for kind, _ in await alerts(world)] == ["delivery_in_doubt"]
+    assert set(await ways(world)) == {"sms", "email"}

@@ -20,7 +20,7 @@ from waypost.notifications import storage
 from waypost.notifications.addresses import ChannelName, is_address
 from waypost.notifications.choosing import BY_ACCOUNT, NO_PROVIDER, PROVIDER_GONE, Choice, Chooser, Hold, eligible
 from waypost.notifications.consent import asking
-from waypost.notifications.consent.domain import sender_of
+from waypost.notifications.consent.domain import REFUSALS, Why, sender_of
 from waypost.notifications.domain import Due, Text
 from waypost.notifications.kinds import KINDS, PROVIDER_TEST, Kind
 from waypost.notifications.ports import Guard
@@ -34,6 +34,7 @@ from waypost.platform.database import Connection
 from waypost.platform.telemetry import log
 
 QUIET, CHANNEL_OFF = "held_quiet_hours", "channel_off"
+STOPPED: Final = REFUSALS[Why.STOP]
 ASK_AGAIN_S: Final = 30.0  # another worker may have what this one lacks
 LEAVES_THE_HOUSE = frozenset({ChannelName.SMS, ChannelName.EMAIL, ChannelName.PUSH, ChannelName.OTHER})
 HAVE_ACCOUNTS = frozenset({ChannelName.SMS, ChannelName.EMAIL, ChannelName.OTHER})
@@ -158,9 +159,10 @@ class Deciding:
         able = eligible(due, accounts, tries)
         if able is None:
             return Stop(Event.UNFIT, PROVIDER_GONE)
-        if len(able) > 1:
+        if len(accounts) > 1:  # of a single one it is known that it is not stopped
             stopped = await asking.stopped_senders(conn, due)
-            able = [account for account in able if sender_of(account) not in stopped]
+            if not (able := [account for account in able if sender_of(account) not in stopped]):
+                return Stop(Event.WITHHELD, STOPPED)
         chosen = await self.chooser.choose(due, able, tries)
         return self._hold(chosen) if isinstance(chosen, Hold) else chosen
 

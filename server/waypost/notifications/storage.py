@@ -97,7 +97,7 @@ UPDATE attempts SET finished_at = $4, outcome = $5, reason = $6, status = $7,
 REPORT = """
 UPDATE deliveries
    SET state = $4, reason = $5, error = coalesce(error, $6), provider_ref = coalesce(provider_ref, $7),
-       lease_until = NULL, poked_at = NULL, due_at = coalesce($8, due_at), updated_at = $3,
+       lease_until = NULL, poked_at = NULL, due_at = coalesce($8, due_at), updated_at = $3, follow_at = '-infinity',
        sent_at = CASE WHEN $9 THEN coalesce(sent_at, $3) ELSE sent_at END,
        told_at = CASE WHEN $4 IN ('delivered', 'undelivered') THEN coalesce(told_at, $3) ELSE told_at END
  WHERE org_id = $1 AND id = $2
@@ -124,6 +124,7 @@ WITH maybe AS (
     SELECT EXISTS (SELECT FROM attempts WHERE org_id = $1 AND delivery_id = $2 AND outcome = 'unknown') AS sent)
 UPDATE deliveries
    SET state = 'pending', reason = $4, due_at = $3, budget = attempt + $5, poked_at = NULL, updated_at = $3,
+       follow_at = '-infinity',
        template = CASE WHEN maybe.sent THEN template END,
        subject = CASE WHEN maybe.sent THEN subject END,
        body = CASE WHEN maybe.sent THEN body END,

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.planning import Gone
-from waypost.notifications.states import State
+from waypost.notifications.states import NEVER, State
 from waypost.platform.database import Connection
 
 _ENDED = """
 SELECT d.org_id, d.id, d.notification_id, d.channel, d.address, d.state, d.reason, d.attempt, d.budget, d.repeatable,
-       d.updated_at, d.request_id, n.kind, n.customer_id, n.subject_kind, n.subject_id, n.valid_until, n.cancelled_at
+       d.updated_at, d.due_at, d.request_id, n.kind, n.customer_id, n.subject_kind, n.subject_id, n.valid_until,
+       n.cancelled_at
   FROM deliveries d JOIN notifications n ON n.org_id = d.org_id AND n.id = d.notification_id
  WHERE d.state IN ('suppressed', 'undelivered', 'failed', 'dead', 'in_doubt') AND d.follow_at < 'infinity'
    AND d.follow_at <= $1
@@ -50,6 +51,7 @@ class Ended:
     budget: int
     repeatable: bool
     updated_at: datetime
+    due_at: datetime
     request_id: str | None
     kind: str
     customer_id: UUID | None
@@ -92,5 +94,5 @@ def _ended(values: dict[str, object]) -> Ended:
 
 
 def may_repeat(ended: Ended, channels: frozenset[ChannelName]) -> bool:
-    """Does the relay let it out again by itself?"""
-    return (ended.repeatable or ended.channel in channels) and ended.attempt < ended.budget
+    """Does the relay let it out again by itself? Not a doubt that stays: a person decides of that."""
+    return (ended.repeatable or ended.channel in channels) and ended.attempt < ended.budget and ended.due_at < NEVER

@@ -32,7 +32,8 @@ WITH again AS (
      WHERE state = 'in_doubt' AND due_at <= $1 AND (channel = ANY($2) OR repeatable) AND attempt < budget
      ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED),
 d AS (
-    UPDATE deliveries x SET state = 'pending', reason = 'repeated', poked_at = NULL, updated_at = $1
+    UPDATE deliveries x SET state = 'pending', reason = 'repeated', poked_at = NULL, updated_at = $1,
+           follow_at = '-infinity'
       FROM again WHERE x.org_id = again.org_id AND x.id = again.id RETURNING x.*)
 SELECT {SEEN} FROM d JOIN notifications n ON n.org_id = d.org_id AND n.id = d.notification_id
 """  # noqa: S608

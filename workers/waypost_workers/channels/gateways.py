@@ -131,7 +131,7 @@ def retry_after_s(text: str | None, now: datetime) -> float | None:
         return float(text)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
     return max((until - now).total_seconds(), 0.0)
