@@ -104,6 +104,7 @@ CREATE TABLE receipts (
     status       text NOT NULL DEFAULT '',
     delivery_id  uuid,
     body         bytea NOT NULL,
+    query        text NOT NULL DEFAULT '',
     body_hash    bytea NOT NULL,
     received_at  timestamptz NOT NULL,
     due_at       timestamptz NOT NULL,

@@ -29,7 +29,7 @@ from waypost.ledger.upkeep import LedgerUpkeep
 from waypost.notifications.alerts import Alerts
 from waypost.payments.bills import BillPayments
 from waypost.payments.booking import Bookings
-from waypost.payments.callback_sweep import CallbackSweep
+from waypost.payments.callback_sweep import callback_sweep
 from waypost.payments.callback_work import CallbackWork
 from waypost.payments.callbacks import Callbacks
 from waypost.payments.credit import Credit
@@ -48,10 +48,12 @@ from waypost.payments.reviews import Reviews
 from waypost.payments.service import Payments
 from waypost.payments.statement_reader import StatementReader
 from waypost.payments.statements import Statements
+from waypost.payments.storage_callbacks import Due as DueCallback
 from waypost.payments.unmatched import Unmatched
 from waypost.platform.database import Database
 from waypost.platform.papers.press import Press
 from waypost.platform.secretbox import SecretBox
+from waypost.platform.sweeping import Sweep
 from waypost.realtime.service import Publisher
 from waypost.trips.service import Trips
 
@@ -105,7 +107,7 @@ class Money:
     reconciliation: Reconciliation
     reconciliations: Reconciliations
     callback_work: CallbackWork
-    callback_sweep: CallbackSweep
+    callback_sweep: Sweep[DueCallback]
     callbacks: Callbacks
     reviews: Reviews
     prompts: Prompts
@@ -155,7 +157,7 @@ def money_over(ground: Footing) -> Money:
         reconciliation=Reconciliation(database, clock, publisher, register, ledger_upkeep),
         reconciliations=Reconciliations(database),
         callback_work=work,
-        callback_sweep=CallbackSweep(work),
+        callback_sweep=callback_sweep(work),
         callbacks=Callbacks(database, clock, Doors(register, clock), work),
         reviews=Reviews(database, clock, bookings, register),
         prompts=Prompts(database, clock, ground.box),

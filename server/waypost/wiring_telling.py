@@ -29,7 +29,8 @@ from waypost.notifications.receipts.arrivals import Receipts
 from waypost.notifications.receipts.doors import Doors
 from waypost.notifications.receipts.readers import READERS
 from waypost.notifications.receipts.service import Heard
-from waypost.notifications.receipts.sweep import ReceiptSweep
+from waypost.notifications.receipts.storage import Due as DueReceipt
+from waypost.notifications.receipts.sweep import receipt_sweep
 from waypost.notifications.receipts.work import ReceiptWork
 from waypost.notifications.render import renderer
 from waypost.notifications.words.desk import TemplateDesk
@@ -37,6 +38,7 @@ from waypost.platform.database import Connection, Database
 from waypost.platform.guarded import Guard
 from waypost.platform.limits import Limiter
 from waypost.platform.secretbox import SecretBox
+from waypost.platform.sweeping import Sweep
 from waypost.realtime.service import Publisher
 from waypost.settings import Settings
 from waypost.webhooks.alarms import Alarms
@@ -70,7 +72,7 @@ class Telling:
     suppressions: Suppressions
     stopping: Stopping
     receipt_work: ReceiptWork
-    receipt_sweep: ReceiptSweep
+    receipt_sweep: Sweep[DueReceipt]
     receipts: Receipts
     heard: Heard
     digests: Digests
@@ -102,7 +104,7 @@ def telling_over(ground: Footing) -> Telling:
         suppressions=Suppressions(database, clock),
         stopping=Stopping(database, clock, tokens, ground.find_customer, ground.rules),
         receipt_work=work,
-        receipt_sweep=ReceiptSweep(work),
+        receipt_sweep=receipt_sweep(work),
         receipts=Receipts(database, clock, work.doors, work),
         heard=Heard(database),
         digests=Digests(database, clock, ground.rules),

@@ -382,7 +382,7 @@ async def test_a_name_with_line_breaks_or_markup_adds_neither_a_header_nor_marku
     assert mail.to == ["chipo@example.com"]
     assert set(mail.message.keys()) == {
         "Message-ID", "Date", "From", "To", "Subject", "Auto-Submitted", "Feedback-ID", "MIME-Version",
-        "Content-Type",
+        "Content-Type", "X-PM-Metadata-delivery-id",
     } | {"X-Peer", "X-MailFrom", "X-RcptTo"} & set(mail.message.keys())  # fmt: skip
     assert [address.addr_spec for address in mail.message["To"].addresses] == ["chipo@example.com"]
     html = mail.message.get_body(("html",))

@@ -24,6 +24,7 @@ from waypost.platform.database import SYSTEM
 OBSTACLES = [Event.HELD, Event.HELD, Event.WITHHELD, Event.GUARDED, Event.TOO_LATE, Event.UNFIT]
 RECEIPTS = [Event.RECEIPT_SENT, Event.DELIVERED, Event.UNDELIVERED]
 OUTCOMES = [OutcomeKind.ACCEPTED, OutcomeKind.NOT_SENT, OutcomeKind.REFUSED, OutcomeKind.UNKNOWN]
+LOST = ("all_due", "claim", "lease_out", "sweep")
 # Weighted, so that a run goes deep: what is rare in life (a lease that runs out, an answer two attempts late) is
 # common here. A step of several parts is done part by part.
 STEPS = st.one_of(
@@ -34,13 +35,14 @@ STEPS = st.one_of(
     st.tuples(st.just("finish"), st.sampled_from([OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN]), st.just(0)),
     st.tuples(st.just("report"), st.sampled_from([*RECEIPTS, Event.ABSENT, Event.ABSENT])),
     st.tuples(st.just("stop"), st.sampled_from(OBSTACLES)),
+    st.sampled_from([(*LOST, *then, "undelivered") for then in (("all_due", "sweep"), ("send_again",), ())]),
 )
 WITH_ARGUMENTS = {"finish", "report", "stop"}
 # Where a receipt or a look-up leads, by the reference's words alone: the rank never falls, and the worst word stays.
 REPORTED = {
     "receipt_sent": dict.fromkeys(("pending", "sending", "in_doubt", "failed"), "sent"),
     "delivered": dict.fromkeys(("pending", "sending", "in_doubt", "failed", "sent"), "delivered"),
-    "undelivered": dict.fromkeys(("sending", "in_doubt", "sent", "delivered"), "undelivered"),
+    "undelivered": dict.fromkeys(("pending", "sending", "in_doubt", "sent", "delivered"), "undelivered"),
     "absent": {"in_doubt": "pending"},
 }
 STOPPED = {"withheld": "suppressed", "guarded": "cancelled", "too_late": "expired", "unfit": "failed"}
@@ -77,10 +79,18 @@ class Model:
         else:
             self.state = STOPPED[event]
 
+    def told_by(self, event: Event) -> bool:
+        """Does that report move it? What waits did not arrive only as far as a try is in doubt, and no person has had
+        it sent again since.
+        """
+        if self.state == "pending" and event is Event.UNDELIVERED:
+            return any(attempt > self.budget - MAX_ATTEMPTS for attempt in self.unknown)
+        return self.state in REPORTED[event]
+
     def report(self, event: Event) -> None:
-        after = REPORTED[event].get(self.state)
-        if after is None:
+        if not self.told_by(event):
             return
+        after = REPORTED[event][self.state]
         self.unknown.discard(self.attempt)
         self.state = after
         if event is Event.ABSENT:
@@ -120,10 +130,6 @@ class Model:
             self.state = "failed"
         else:
             self.state, self.budget, self.due = "pending", self.attempt + MAX_ATTEMPTS, True
-
-
-def allowed_in(state: str) -> set[Event]:
-    return {event for event in (*RECEIPTS, Event.ABSENT) if state in REPORTED[event]}
 
 
 @dataclass(slots=True)
@@ -186,12 +192,15 @@ class Run:
                 await storage.give_up(conn, due, Event.DOUBT_STAYS if due.doubted else event, "model", now)
 
     async def report(self, event: Event) -> None:
-        before = self.model.state
+        moves = self.model.told_by(event)
         self.model.report(event)
         async with self.world.services.database.transaction(SYSTEM) as conn:
             now = self.world.services.clock.now()
             moved = await storage.report(conn, self.world.org.org_id, self.delivery, event, reason="model", now=now)
-        assert moved == (self.model.state if event in allowed_in(before) else None)
+        assert moved == (self.model.state if moves else None)
+
+    async def undelivered(self) -> None:
+        await self.report(Event.UNDELIVERED)
 
     async def finish(self, kind: OutcomeKind, late_by: int) -> None:
         attempt = max(0, self.model.attempt - late_by)

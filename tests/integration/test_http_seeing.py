@@ -158,6 +158,19 @@ async def test_a_resend_is_a_new_notification_and_no_second_event(org: Org, serv
         )
 
 
+async def test_what_named_nobody_is_not_resent_to_all_staff(seeing: Seeing):
+    org = seeing.shop.org
+    trial = await org.services.telling.provider_trials.send(org.owner, seeing.shop.account.id, "+263771111111")
+    house, _ = await seeing.told(State.DEAD, kinds.ALERT_RAISED, channel=ChannelName.OTHER)
+    for notice in (trial.notification_id, house):
+        answer = await seeing.api("POST", f"/api/v1/notifications/{notice}/resend", WHY)
+        assert (answer.status, answer.json["code"]) == (409, "named-nobody")
+    assert await seeing.query("SELECT FROM outbox WHERE key LIKE 'resent:%'") == []
+    assert await seeing.query("SELECT FROM audit_log WHERE action = 'notification.resent'") == []
+    hers, _ = await seeing.told(State.DEAD, kinds.ALERT_RAISED, user_id=org.owner.user_id)
+    assert (await seeing.api("POST", f"/api/v1/notifications/{hers}/resend", WHY)).status == 202
+
+
 async def test_figures_add_up(seeing: Seeing):
     states = [State.SENT, State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED, State.DEAD, State.IN_DOUBT,
               State.PENDING, State.SUPPRESSED]  # fmt: skip

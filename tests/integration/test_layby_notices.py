@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tests.laid_by import default
 from tests.notices import World, telling
 from tests.tills import Shop
+from tests.waiting import until
 from waypost.laybys import notices
 from waypost.laybys.domain import Layby
 from waypost.laybys.notices import Step
@@ -29,6 +33,10 @@ SELECT $1, $2, (SELECT id FROM payment_providers WHERE org_id = $1), $3, '+25470
 PROVIDER = """
 INSERT INTO payment_providers (org_id, id, provider, name, config, token_hash, currency, created_at)
 VALUES ($1, $2, 'daraja', 'Daraja', 'x', 'y', 'KES', now())
+"""
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+REMINDERS = """
+SELECT d.id FROM deliveries d JOIN notifications n ON n.id = d.notification_id WHERE n.kind = 'payment_reminder'
 """
 
 
@@ -125,6 +133,42 @@ async def test_a_reminder_is_not_sent_when_its_instalment_is_covered_meanwhile(w
     await shop.pay(layby, 35_00)
     assert await outcome_of(world, reminder(layby).key) == ("cancelled", "instalment_covered")
     assert await outcome_of(world, reminder(layby, 2).key) == ("sent", None)
+
+
+async def test_two_sweeps_at_once_and_an_emptied_redis_send_one_reminder(world: World, shop: Shop):
+    layby = await shop.layby()
+    days_before = layby.instalments[0].due_date - timedelta(days=3)
+    morning = datetime.combine(days_before, time(9), UTC)
+    remind = replace(world.services.money.sweeps, clock=FakeClock(morning)).remind
+    await asyncio.gather(remind(world.org.org_id, morning), remind(world.org.org_id, morning))
+    await world.relay.expand()
+    (reminded,) = await world.query("SELECT id FROM notifications WHERE kind = 'payment_reminder'")
+    (row,) = await world.query("SELECT id FROM deliveries WHERE notification_id = $1", reminded["id"])
+    await asyncio.gather(*(world.attempt(row["id"]) for _ in range(3)))
+    await world.services.redis.flushall()
+    await remind(world.org.org_id, morning)
+    await told_now(world)
+    assert [mail.reference for mail in world.mail.accepted].count(f"<{row['id']}@jacaranda.example>") == 1
+    assert len(await world.query("SELECT FROM notifications WHERE kind = 'payment_reminder'")) == 1
+
+
+async def test_a_reminder_waits_for_a_payment_that_is_being_booked_and_is_not_sent_then(world: World, shop: Shop):
+    layby = await shop.layby()
+    await promise(world, reminder(layby))
+    await world.relay.expand()
+    (due,) = await world.query(REMINDERS)
+    services, org_id = world.services, world.org.org_id
+
+    async def is_waiting() -> bool:
+        async with services.database.pool.acquire() as own:
+            return bool(await own.fetchval(WAITING))
+
+    async with services.database.transaction(org_id) as conn:
+        await services.money.bookings.book(conn, org_id, shop.report(layby, 35_00))
+        claim = asyncio.create_task(world.attempt(due["id"]))
+        await until(is_waiting)
+    await claim
+    assert await outcome_of(world, reminder(layby).key) == ("cancelled", "instalment_covered")
 
 
 async def test_a_part_payment_lets_the_reminder_go(world: World, shop: Shop):

@@ -101,6 +101,7 @@ def test_answers_go_to_the_shop_and_feedback_says_of_what_it_is():
     assert str(mail["Reply-To"]) == "Jacaranda <shop@jacaranda.example>"
     assert mail["Feedback-ID"] == f"payment_reminder:{UUID(int=1).hex}:reminder:waypost"
     assert mail["Message-ID"] == f"<{UUID(int=2)}@jacaranda.example>"
+    assert mail["X-PM-Metadata-delivery-id"] == str(UUID(int=2))
 
 
 @pytest.mark.parametrize("reply_to", ["x@y.example\r\nBcc: z@z.example", "nobody", "a@b, c@d"])

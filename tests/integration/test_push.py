@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ from waypost.notifications.push.domain import MOST_EACH, Keys, of_base64url
 from waypost.notifications.push.keys import VapidKeys
 from waypost.notifications.push.service import PushBook
 from waypost.notifications.states import Outcome, OutcomeKind
-from waypost.platform.database import SYSTEM
+from waypost.platform.database import SYSTEM, Database, open_database
 from waypost.platform.guarded import Guard
 from waypost.platform.rotation import rotate
 from waypost.platform.secretbox import SecretBox, new_key
@@ -180,6 +181,47 @@ async def test_a_service_that_is_not_there_means_surely_not_sent(org: Org, fake:
     subscription_id = await subscribed(org, Browser("http://127.0.0.1:1/push/0", browser.key, browser.auth))
     outcome = await push(org, message(org, subscription_id))
     assert (outcome.kind, outcome.reason) == (OutcomeKind.NOT_SENT, "push_connect")
+
+
+@asynccontextmanager
+async def own_database(org: Org) -> AsyncIterator[tuple[Org, Database]]:
+    """The channel's book has connections of its own, which a test may cut."""
+    url, telling = org.services.settings.database_url, org.services.telling
+    assert url is not None
+    database = await open_database(url.get_secret_value())
+    try:
+        book = replace(telling.push, database=database)
+        yield replace(org, services=replace(org.services, telling=replace(telling, push=book))), database
+    finally:
+        await database.close()
+
+
+async def test_a_database_that_is_away_before_the_call_means_surely_not_sent(org: Org, fake: FakeProvider):
+    subscription_id = await subscribed(org, service(fake).browse())
+    async with own_database(org) as (cut, database):
+        database.system_pool.terminate()
+        outcome = await push(cut, message(org, subscription_id))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.NOT_SENT, "push_not_looked_up")
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("", OutcomeKind.ACCEPTED), ("410", OutcomeKind.REFUSED)], ids=["taken", "gone"]
+)
+async def test_a_database_that_goes_away_during_the_call_changes_nothing_of_its_outcome(
+    org: Org, fake: FakeProvider, code: str, kind: OutcomeKind
+):
+    browser = service(fake).browse()
+    subscription_id = await subscribed(org, browser)
+    if code:
+        fake.play(Play("refuse", code=code))
+    async with (
+        own_database(org) as (cut, database),
+        open_channels(cut.services, lambda _moment: database.system_pool.terminate()) as channels,
+    ):
+        outcome = await channels[ChannelName.PUSH].send(message(org, subscription_id))
+    assert outcome.kind is kind
+    assert await live(org) == [subscription_id]  # not noted, and found again at the next
 
 
 @pytest.mark.parametrize("address", ["", "not an id", str(UUID(int=5))])

@@ -384,6 +384,19 @@ async def test_a_gateway_without_message_ids_may_bring_the_same_words_again(api:
     assert await shop.suppressed() == [(THEIRS, OURS, "stop")]
 
 
+async def test_a_gateway_may_say_all_in_the_address_it_calls(api: Api, org: Org) -> None:
+    """With an empty body; it stands in the row, too, for who finishes the work later."""
+    shop = await Shop.of(org, GATEWAY)
+    path = f"/api/v1/callbacks/messages/{shop.token}"
+    await api("POST", f"{path}/inbound?from={THEIRS.lstrip('+')}&to={OURS.replace('+', '%2B')}&text=STOP")
+    await shop.settled()
+    assert await shop.suppressed() == [(THEIRS, OURS, "stop")]
+    delivery = await shop.delivery(ref="G-9")
+    await api("POST", f"{path}/status?id=G-9&status=DELIVRD")
+    await shop.settled()
+    assert await shop.state(delivery) is State.DELIVERED
+
+
 async def test_any_other_message_is_shown_to_staff_who_are_told_once_a_day(api: Api, shop: Shop) -> None:
     await write(api, shop, "When do you open?")
     await write(api, shop, "Please stop the truck at the gate", number=2)

@@ -157,6 +157,16 @@ async def test_a_job_carries_ids_and_nothing_else(world: World):
     assert decode(raw)["a"] == [str(world.org.org_id), str(delivery), None]
 
 
+async def test_what_is_due_is_given_out_though_what_ended_cannot_be_seen_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    delivery = await world.told()
+    async with relay_loop(world) as loop:
+        monkeypatch.setattr("waypost.notifications.storage_follow.LOOK_AT_ENDED", "SELECT $1::int / 0 LIMIT $2")
+        await loop.pass_once()
+    assert await waiting_jobs(world) == [f"d:{delivery}:1"]
+
+
 async def test_a_delivery_is_given_out_once_until_its_time_is_up_or_redis_was_emptied(environment: dict[str, str]):
     async with telling(environment, **LONG) as world, relay_loop(world) as loop:
         await world.told()

@@ -407,6 +407,22 @@ async def test_beyond_the_days_cap_what_can_wait_waits_for_tomorrow_and_staff_he
     assert (await shop.tell(kinds.PAYMENT_RECEIVED))["state"] == "sent"
 
 
+@pytest.mark.parametrize("cap", [{"sms_parts_a_day": 2}, {"sms_spend_a_day": "0.10"}], ids=["parts", "money"])
+async def test_staff_hear_that_the_cap_is_reached_as_it_is_whatever_used_it_up(shop: Shop, cap: dict[str, object]):
+    await shop.account("a", price=Decimal("0.05"), price_currency="USD")
+    await shop.set(quiet=NEVER_QUIET, **cap)
+    for reached in (0, 1, 1):  # what cannot wait uses it up, and goes on
+        shop.channel.answers.append(Outcome(OutcomeKind.ACCEPTED, reference="SM1", segments=1))
+        assert (await shop.tell(kinds.PAYMENT_RECEIVED))["state"] == "sent"
+        assert len(await shop.alerts("sms_cap_reached")) == reached
+
+
+async def test_what_goes_by_email_reaches_no_cap_on_sms(shop: Shop):
+    await shop.set(quiet=NEVER_QUIET, sms_parts_a_day=1, sms_spend_a_day="0.01")
+    assert (await shop.tell(kinds.PAYMENT_RECEIVED, phone=None, email="chipo@example.com"))["state"] == "sent"
+    assert await shop.alerts("sms_cap_reached") == []
+
+
 async def test_what_it_cost_is_what_the_provider_says_and_adds_up_by_the_day(shop: Shop):
     account = await shop.account("a", price=Decimal("0.05"), price_currency="USD")
     said = Outcome(OutcomeKind.ACCEPTED, "", "AT1", segments=3, cost=Decimal("2.4"), cost_currency="KES")

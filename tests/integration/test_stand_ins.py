@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.integration.test_relay_rows import about, own_way, promise
 from tests.notices import World, telling
+from tests.servers import Servers
 from waypost.wiring import relay_over
 
 PHONE, MAIL = "+263771000200", "chipo@example.com"
@@ -128,6 +130,38 @@ async def test_staff_hear_once_a_day_of_a_customer_whom_nothing_reaches(world: W
     await end(world, "undelivered", channel="email")
     await world.relay.following.round()
     assert len(await alerts(world)) == 1
+
+
+async def test_one_that_cannot_be_seen_to_is_put_off_and_holds_up_no_other(world: World, servers: Servers):
+    for name, mail in (("Chipo", "a@example.com"), ("Rudo", "spoilt@example.com"), ("Tatenda", "c@example.com")):
+        customer = await world.customer(name, phone=PHONE, email=mail)
+        await promise(world, "payment_failed", about(world, customer), key=name)
+    await world.relay.expand()
+    await end(world, "undelivered")
+    async with as_superuser(world, servers) as superuser:
+        await superuser.execute("ALTER TABLE deliveries ADD CONSTRAINT whole CHECK (address <> 'spoilt@example.com')")
+    assert await world.relay.following.round() == 3
+    assert await mailed(world) == ["a@example.com", "c@example.com"]
+    assert await world.relay.following.round() == 0  # it waits
+    async with as_superuser(world, servers) as superuser:
+        await superuser.execute("ALTER TABLE deliveries DROP CONSTRAINT whole")
+    await world.query("UPDATE deliveries SET follow_at = now() WHERE follow_at < 'infinity' AND follow_at > now()")
+    assert await world.relay.following.round() == 1
+    assert await mailed(world) == ["a@example.com", "c@example.com", "spoilt@example.com"]
+
+
+async def mailed(world: World) -> list[str]:
+    return sorted(row["address"] for row in await world.rows() if row["channel"] == "email")
+
+
+@asynccontextmanager
+async def as_superuser(world: World, servers: Servers) -> AsyncIterator[Any]:
+    (name,) = await world.query("SELECT current_database() AS name")
+    superuser = await servers.stack.postgres.connect(name["name"])
+    try:
+        yield superuser
+    finally:
+        await superuser.close()
 
 
 async def test_staff_hear_of_a_customer_without_any_address(world: World):

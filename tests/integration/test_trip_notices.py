@@ -66,14 +66,28 @@ async def test_what_was_said_of_a_time_is_not_sent_when_the_time_is_another(worl
 
 
 async def test_a_cancelled_trip_is_told_and_what_was_waiting_to_be_said_of_it_is_not(world: World):
+    planned = await world.trip(await world.customer(), move=None, planned_start_at=START)
+    await everything(world)
+    await world.services.trips.move(world.org.owner, planned.id, Move.START)
+    await world.services.trips.move(world.org.owner, planned.id, Move.CANCEL)
+    await everything(world)
+    assert [(row["state"], row["reason"]) for row in await world.rows()] == [
+        ("sent", None),
+        ("cancelled", "trip_cancelled"),
+        ("sent", None),
+    ]
+    assert len(subjects(world)) == 2
+
+
+async def test_that_a_trip_will_not_come_is_not_said_to_who_never_heard_of_it(world: World):
     trip = await world.trip(await world.customer())
     await world.services.trips.move(world.org.owner, trip.id, Move.CANCEL)
     await everything(world)
     assert [(row["state"], row["reason"]) for row in await world.rows()] == [
         ("cancelled", "trip_cancelled"),
-        ("sent", None),
+        ("cancelled", "nothing_said"),
     ]
-    assert len(subjects(world)) == 1
+    assert subjects(world) == []
 
 
 async def test_a_trip_without_a_customer_is_an_event_for_subscribers_and_no_notification(world: World):

@@ -22,6 +22,7 @@ from waypost.notifications.domain import Promise
 from waypost.notifications.kinds import EVENTS, KINDS
 from waypost.notifications.render import FILTERS, TEMPLATES, VERSION, Form, renderer
 from waypost.notifications.words import checks
+from waypost.notifications.words.gsm import in_gsm
 from waypost.notifications.words.previews import asked_for, parts_for
 from waypost.notifications.words.samples import MAY_LACK, SHARED, Sample, fields, sample, variants
 from waypost.notifications.words.segments import Encoding, count
@@ -353,3 +354,14 @@ def test_an_address_of_several_lines_is_said_in_one_and_goods_are_fetched_where_
     }
     assert set(facts_of(None).values()) == {""}
     assert facts_of(None).keys() == facts_of(contact).keys()
+
+
+def test_one_curly_quote_in_a_name_does_not_make_an_sms_of_three_parts():
+    name = "Chipo\u2019s Corner"
+    facts = {**PROMISES["received"].notice.facts, **SHOP, "business": name}
+    sms = RENDER.render("payment_received", "en", facts, Form.SMS)
+    assert sms.body.startswith("Chipo's Corner")
+    assert in_gsm(sms.body)
+    push = RENDER.render("payment_received", "en", facts, Form.PUSH)
+    assert "Corner" not in push.body
+    assert name in push.subject

@@ -38,6 +38,7 @@ TABLE = {
         "doubt_stays": "in_doubt",
         "receipt_sent": "sent",
         "delivered": "delivered",
+        "undelivered": "undelivered",
     },
     "sending": {
         "accepted": "sent",
@@ -101,7 +102,7 @@ def test_a_receipt_never_lowers_the_rank_of_a_delivery():
             assert RANK[after] >= RANK[state]
 
 
-@pytest.mark.parametrize("start", [State.SENDING, State.IN_DOUBT, State.SENT])
+@pytest.mark.parametrize("start", [State.PENDING, State.SENDING, State.IN_DOUBT, State.SENT])
 @pytest.mark.parametrize("receipts", [p for n in (1, 2, 3) for p in permutations(RECEIPTS, n)], ids="-".join)
 def test_receipts_lead_to_the_same_state_in_whatever_order_and_however_often_they_come(
     start: State, receipts: tuple[Event, ...]

@@ -145,7 +145,7 @@ class RelayLoop:
         """Keep what was promised, sweep, give out what is due; is there more to do at once?"""
         kept = await self.relay.expand()
         await self.relay.sweep()
-        followed = await self.relay.following.round()
+        followed = await self._follow()
         room = await self._room()
         pokes = await self.relay.due(room)
         await self._give_out(pokes)
@@ -155,6 +155,16 @@ class RelayLoop:
             return More.NOW
         given = Counter(poke.queue for poke in pokes)
         return More.SOON if any(given[queue] >= most for queue, most in room.items()) else More.LATER
+
+    async def _follow(self) -> int:
+        """See to what ended. Whatever that runs into, what is due is given out all the same."""
+        try:
+            return await self.relay.following.round()
+        except Unavailable as error:
+            log.warning("following_waits", reason=error.code)
+        except Exception:  # noqa: BLE001 - the next pass begins afresh
+            log.exception("following_failed")
+        return 0
 
     async def _room(self) -> dict[Queue, int]:
         """How many more each line may hold. What is due waits in the database, where each organisation has its share

@@ -140,9 +140,9 @@ UPDATE notifications SET facts = regexp_replace(facts::text, $2, '(erased)', 'gi
  WHERE org_id = $1 AND customer_id IS NULL AND facts::text ~* $2
 """
 RECEIPTS = """
-UPDATE receipts SET body = '', detail = NULL
- WHERE org_id = $1 AND disposition IS NOT NULL AND body <> ''
-   AND (delivery_id = ANY($2::uuid[]) OR encode(body, 'escape') ~* $3)
+UPDATE receipts SET body = '', query = '', detail = NULL
+ WHERE org_id = $1 AND disposition IS NOT NULL AND (body <> '' OR query <> '')
+   AND (delivery_id = ANY($2::uuid[]) OR encode(body, 'escape') ~* $3 OR query ~* $3)
 """
 INBOUND = """
 UPDATE inbound_messages SET from_address = '(erased)', body = ''

@@ -159,7 +159,11 @@ _TRUE_WHILE = {
 
 
 async def unwanted(conn: Connection, due: Due) -> str | None:
-    """Why a notice must not go out any more, asked in the very transaction that claims it."""
+    """Why a notice must not go out any more, asked in the very transaction that claims it. Where it asks for money, no
+    payment comes between.
+    """
+    if due.kind in _ASKS:
+        await storage_notices.hold(conn, due.org_id, due.subject_id)
     standing = await storage_notices.standing(conn, due.org_id, due.subject_id)
     if standing is None:
         return "layby_gone"

@@ -12,6 +12,8 @@ import msgspec
 from waypost.laybys.domain import Status
 from waypost.platform.database import Connection
 
+# A statement of its own: what is read after it is as of when the lock was had, not as of when it was asked for.
+HOLD = "SELECT FROM laybys WHERE org_id = $1 AND id = $2 FOR SHARE"
 STANDING = """
 SELECT l.status, l.next_due_n, l.final_date, l.released_at IS NOT NULL AS is_released,
        (SELECT coalesce(jsonb_object_agg(i.n, i.due_date), '{}') FROM layby_instalments i
@@ -35,6 +37,11 @@ class Standing:
 
     def due_date_of(self, n: int) -> str | None:
         return self.due_dates.get(str(n))
+
+
+async def hold(conn: Connection, org_id: UUID, layby_id: UUID) -> None:
+    """Wait for a payment that is being booked, and let none be booked until the transaction ends."""
+    await conn.execute(HOLD, org_id, layby_id)
 
 
 async def standing(conn: Connection, org_id: UUID, layby_id: UUID) -> Standing | None:

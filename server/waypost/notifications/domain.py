@@ -23,6 +23,14 @@ class NotificationNotFound(NotFound):
     code = "notification-not-found"
 
 
+class NamedNobody(Conflict):
+    """It named nobody, as a test of a provider and what went by the house's own way: test the provider once more, or
+    resend what a person was told of it.
+    """
+
+    code = "named-nobody"
+
+
 class DeliveryNotFound(NotFound):
     """No such delivery, or none of yours."""
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
 from waypost.kernel.ids import new_id
 from waypost.notifications import storage_follow as storage
 from waypost.notifications import storage_made
@@ -33,7 +34,7 @@ from waypost.platform.telemetry import log
 from waypost.realtime.service import Publisher
 
 AT_ONCE = 200
-LOOK_AGAIN = timedelta(minutes=1)  # at one that is repeated by itself
+LOOK_AGAIN = timedelta(minutes=1)  # at one that is repeated by itself, or that could not be seen to
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,24 @@ class Following:
     keeper: Keeper
 
     async def round(self) -> int:
-        """See to up to 200; how many there were."""
+        """See to up to 200; how many there were. All at once; if one of them cannot be seen to, each by itself."""
         now = self.clock.now()
         async with self.database.transaction(SYSTEM) as conn:
             ended = await storage.look(conn, now, AT_ONCE)
         if not ended:
             return 0
+        try:
+            await self._follow(ended, now)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them is at fault: it is found here
+            log.warning("following_one_by_one", deliveries=len(ended), reason=type(error).__name__)
+            for each in ended:
+                await self._follow_alone(each, now)
+        return len(ended)
+
+    async def _follow(self, ended: Sequence[Ended], now: datetime) -> None:
+        """Wholly, or not at all."""
         known = await self._know(ended)
         async with self.database.transaction(SYSTEM) as conn:
             taken = await storage.take(conn, ended, now)
@@ -69,7 +82,18 @@ class Following:
             ripe = [each for each, at in later if at is None]
             await storage.followed(conn, later)
             await self._see_to(conn, ripe, known, now)
-        return len(ended)
+
+    async def _follow_alone(self, ended: Ended, now: datetime) -> None:
+        """What cannot be seen to is put off, and holds up no other."""
+        try:
+            await self._follow([ended], now)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever is wrong with this one, the others go on
+            log.exception("following_put_off", delivery_id=str(ended.id), kind=ended.kind)
+            async with self.database.transaction(SYSTEM) as conn:
+                taken = await storage.take(conn, [ended], now)
+                await storage.followed(conn, [(each, now + LOOK_AGAIN) for each in taken])
 
     async def _know(self, ended: Sequence[Ended]) -> Known:
         customers = {(each.org_id, each.customer_id) for each in ended if each.customer_id is not None}

@@ -13,7 +13,7 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Invalid, NotFound
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal, Role
 from waypost.notifications import wire
-from waypost.notifications.domain import Filter, NotificationNotFound
+from waypost.notifications.domain import Filter, NamedNobody, NotificationNotFound
 from waypost.notifications.resending import Resending
 from waypost.notifications.service import Notifications
 from waypost.platform.codec import instant
@@ -52,12 +52,12 @@ class NotificationRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("GET", PATH, self.list_all, answer=wire.Notification, listing=True, query=wire.NotificationsQuery,
-                  roles=WATCHERS),
+                  roles=WATCHERS, errors=(Invalid,)),
             Route("GET", PATH + "/figures", self.figures, answer=wire.Figures, query=wire.DeliveryFiguresQuery,
                   roles=WATCHERS, costly=True, errors=(Invalid,)),
             Route("GET", ONE, self.get, answer=wire.NotificationDetail, roles=WATCHERS, errors=(NotificationNotFound,)),
             Route("POST", ONE + "/resend", self.resend, answer=wire.Resent, body=wire.Why, status=202, roles=PLANNERS,
-                  idempotent=True, errors=(NotificationNotFound,)),
+                  idempotent=True, errors=(NotificationNotFound, NamedNobody)),
             *(self._trail(trail) for trail in self.trails),
         ]  # fmt: skip
 

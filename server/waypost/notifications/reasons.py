@@ -36,6 +36,7 @@ _OURS: Final = {
     "erased": "The person has been forgotten.",
     "simulated": "The organisation is in test mode: nothing was sent.",
     "trip_cancelled": "The trip was cancelled before its turn came.",
+    "nothing_said": "Nothing had been said of it before, so there was nothing to take back.",
     "trip_moved": "The trip had gone on, or had been planned anew, when its turn came.",
     "customer_changed": "The trip was another customer's by then.",
     "invoice_gone": "The invoice was not there any more.",
@@ -131,6 +132,7 @@ _OF_PUSH: Final = {
     "cut_off": "The push service hung up before its answer was there.",
     "host_refused": "The subscription's address may not be called.",
     "bad_endpoint": "The subscription's address cannot be one.",
+    "not_looked_up": "The subscription could not be looked up just then: nothing was sent.",
 }
 _OF_APPRISE: Final = {
     "not_set_up": "The address for it is not set up, or is not understood.",

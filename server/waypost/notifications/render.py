@@ -28,6 +28,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from waypost.notifications.addresses import one_line
 from waypost.notifications.domain import Text
 from waypost.notifications.words.domain import Form, OwnWords
+from waypost.notifications.words.gsm import downgrade
 from waypost.notifications.words.samples import MAY_LACK
 from waypost.platform.printing import Print, language_for, print_for
 
@@ -111,12 +112,12 @@ class Renderer:
 
 def _sms(name: str, text: str) -> Text:
     """In one line, with spaces that its alphabet has."""
-    return Text(name, "", " ".join(text.split()))
+    return Text(name, "", downgrade(" ".join(text.split())))
 
 
 def _without(teller: object, text: str) -> str:
     """The SMS's text without the name before it, which stands in the subject."""
-    rest = text.removeprefix(f"{teller}").lstrip()
+    rest = text.removeprefix(downgrade(f"{teller}")).lstrip()
     return rest[1:].lstrip()[:1].upper() + rest[1:].lstrip()[1:] if rest.startswith(":") else text
 
 

@@ -12,7 +12,7 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.kernel.principal import PLANNERS, Principal
 from waypost.notifications import outbox, storage_seen
-from waypost.notifications.domain import RESENT, Notice, NotificationNotFound
+from waypost.notifications.domain import RESENT, NamedNobody, Notice, NotificationNotFound
 from waypost.notifications.kinds import validity_of
 from waypost.platform.database import Database
 
@@ -25,12 +25,17 @@ class Resending:
     clock: Clock
 
     async def resend(self, principal: Principal, notification_id: UUID, why: str) -> UUID:
-        """Promise it, to where they are reached now; what names the promise. The relay makes the notification."""
+        """Promise it, to where they are reached now; what names the promise. The relay makes the notification.
+
+        ``NamedNobody``: without a person it would go to all staff, or to nobody, and not to whom it was told.
+        """
         principal.require(PLANNERS)
         async with self.database.transaction(principal.org_id) as conn:
             found = await storage_seen.find(conn, principal.org_id, notification_id)
             if found is None:
                 raise NotificationNotFound
+            if found.customer_id is None and found.user_id is None:
+                raise NamedNobody
             facts = msgspec.json.decode(
                 await storage_seen.facts_of(conn, principal.org_id, notification_id), type=dict[str, str]
             )

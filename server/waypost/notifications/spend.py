@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
+from uuid import UUID
 
 from waypost.identity.domain import OrgSettings
 from waypost.kernel.clock import Clock
@@ -81,27 +82,40 @@ class Spending:
     roll: Callable[[], float]
 
     async def held(self, conn: Connection, due: Due, kind: Kind, rules: OrgSettings) -> Hold | None:
-        """Does it wait for the next day? Staff are told once a day that some do."""
-        telling = rules.telling
-        capped = telling.sms_parts_a_day is not None or telling.sms_spend_a_day is not None
-        if due.channel is not ChannelName.SMS or kind.queue is Queue.URGENT or not capped:
+        """Does it wait for the next day? Staff know by then, unless the cap was lowered."""
+        if due.channel is not ChannelName.SMS or kind.queue is Queue.URGENT:
             return None
         now = self.clock.now()
         day = day_of(rules, now)
-        if not is_reached(rules, await storage.spent(conn, due.org_id, day, due.channel)):
+        if not await self._is_used_up(conn, due.org_id, day, rules):
             return None
-        await alert(
-            conn, self.publisher, self.clock, due.org_id, kind=SMS_CAP_REACHED, key=f"sms_cap:{day}",
-            subject_kind="organisation", subject_id=due.org_id, facts={"day": day.isoformat()},
-        )  # fmt: skip
+        await self._tell(conn, due.org_id, day)
         return Hold(CAP, next_day(rules, now) + timedelta(seconds=60 * self.roll()))
 
     async def add(self, conn: Connection, message: Message, used: Used, rules: OrgSettings) -> None:
-        """A provider has taken it: nothing to add for what goes by no provider's account."""
+        """A provider has taken it: nothing to add for what goes by no provider's account. Staff are told at once when
+        that uses up the day's cap, whatever it was.
+        """
         if message.account is None:
             return
+        day = day_of(rules, self.clock.now())
         await storage.add(
-            conn, message.org_id, day_of(rules, self.clock.now()), message.channel, message.account.id,
+            conn, message.org_id, day, message.channel, message.account.id,
             slot=int(self.roll() * storage.SLOTS), segments=used.segments or 0, cost=used.cost or NOTHING,
             currency=used.currency or "",
+        )  # fmt: skip
+        if message.channel is ChannelName.SMS and await self._is_used_up(conn, message.org_id, day, rules):
+            await self._tell(conn, message.org_id, day)
+
+    async def _is_used_up(self, conn: Connection, org_id: UUID, day: date, rules: OrgSettings) -> bool:
+        telling = rules.telling
+        if telling.sms_parts_a_day is None and telling.sms_spend_a_day is None:
+            return False
+        return is_reached(rules, await storage.spent(conn, org_id, day, ChannelName.SMS))
+
+    async def _tell(self, conn: Connection, org_id: UUID, day: date) -> None:
+        """Once a day: the key is the day's."""
+        await alert(
+            conn, self.publisher, self.clock, org_id, kind=SMS_CAP_REACHED, key=f"sms_cap:{day}",
+            subject_kind="organisation", subject_id=org_id, facts={"day": day.isoformat()},
         )  # fmt: skip

@@ -97,6 +97,7 @@ NEXT: Mapping[tuple[State, Event], State] = {
     (State.IN_DOUBT, Event.DELIVERED): State.DELIVERED,
     (State.SENT, Event.DELIVERED): State.DELIVERED,
     (State.FAILED, Event.DELIVERED): State.DELIVERED,
+    (State.PENDING, Event.UNDELIVERED): State.UNDELIVERED,  # only while a try is in doubt, see storage.report
     (State.SENDING, Event.UNDELIVERED): State.UNDELIVERED,
     (State.IN_DOUBT, Event.UNDELIVERED): State.UNDELIVERED,
     (State.SENT, Event.UNDELIVERED): State.UNDELIVERED,

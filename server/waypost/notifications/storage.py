@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from waypost.notifications import states
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.domain import Delivery, Due, Message, Text, Try, Used
 from waypost.notifications.kinds import KINDS
@@ -102,8 +103,9 @@ UPDATE deliveries
        told_at = CASE WHEN $4 IN ('delivered', 'undelivered') THEN coalesce(told_at, $3) ELSE told_at END
  WHERE org_id = $1 AND id = $2
 """
-DOUBTED_BEFORE = """
-SELECT EXISTS (SELECT FROM attempts WHERE org_id = $1 AND delivery_id = $2 AND attempt <> $3 AND outcome = 'unknown')
+DOUBTED = """
+SELECT EXISTS (SELECT FROM attempts
+                WHERE org_id = $1 AND delivery_id = $2 AND attempt BETWEEN $3 AND $4 AND outcome = 'unknown')
 """
 REPORTED_ATTEMPT = """
 UPDATE attempts SET finished_at = coalesce(finished_at, $4), outcome = $5, reason = $6
@@ -135,6 +137,14 @@ EXTEND = "UPDATE notifications SET valid_until = greatest(valid_until, $3) WHERE
 LET_BE = """
 UPDATE deliveries SET state = 'failed', reason = 'let_be', updated_at = $3
  WHERE org_id = $1 AND id = $2 AND state = ANY($4)
+"""
+
+# Of what was told of the same to the same person before; what may have gone out counts.
+TOLD_BEFORE = """
+SELECT EXISTS (
+    SELECT FROM notifications n JOIN deliveries d ON d.org_id = n.org_id AND d.notification_id = n.id
+     WHERE n.org_id = $1 AND n.subject_id = $2 AND n.customer_id = $3 AND n.id <> $4
+       AND d.state IN ('sending', 'in_doubt', 'sent', 'delivered', 'undelivered'))
 """
 
 
@@ -227,11 +237,9 @@ async def report(
     ``reason``: the provider's word, where it did not arrive. What was in doubt is not any more.
     """
     delivery = await lock(conn, org_id, delivery_id)
-    if delivery is not None and event is Event.ABSENT and delivery.attempt >= delivery.budget:
-        before = await conn.fetchval(DOUBTED_BEFORE, org_id, delivery_id, delivery.attempt)
-        event = Event.DOUBT_STAYS if before else Event.SPENT
-    if delivery is None or (state := NEXT.get((delivery.state, event))) is None:
+    if delivery is None or (move := await _move(conn, delivery, event)) is None:
         return None
+    event, state = move
     absent, failed = event not in {Event.RECEIPT_SENT, Event.DELIVERED, Event.UNDELIVERED}, event is Event.UNDELIVERED
     await conn.execute(
         REPORT, org_id, delivery_id, now, state, reason, reason if failed else None, provider_ref,
@@ -240,6 +248,22 @@ async def report(
     outcome = OutcomeKind.NOT_SENT if absent else OutcomeKind.ACCEPTED
     await conn.execute(REPORTED_ATTEMPT, org_id, delivery_id, delivery.attempt, now, outcome, reason)
     return state
+
+
+async def _move(conn: Connection, delivery: Delivery, event: Event) -> tuple[Event, State] | None:
+    """What a report comes to. The failure of a try that was proved absent, or that a person had sent again, says
+    nothing of the try which is to come.
+    """
+    ids = delivery.org_id, delivery.id
+    if event is Event.ABSENT and delivery.attempt >= delivery.budget:
+        before = await conn.fetchval(DOUBTED, *ids, 1, delivery.attempt - 1)
+        event = Event.DOUBT_STAYS if before else Event.SPENT
+    if event is Event.UNDELIVERED and delivery.state is State.PENDING:
+        first = delivery.budget - states.MAX_ATTEMPTS + 1  # since a person last had it sent again
+        if not await conn.fetchval(DOUBTED, *ids, first, delivery.attempt):
+            return None
+    state = NEXT.get((delivery.state, event))
+    return (event, state) if state is not None else None
 
 
 async def lock(conn: Connection, org_id: UUID, delivery_id: UUID) -> Delivery | None:
@@ -281,3 +305,8 @@ def _due(row: Record) -> Due:
 def delivery_of(row: Record | Mapping[str, Any]) -> Delivery:
     values: dict[str, Any] = dict(row)
     return Delivery(**{**values, "state": State(row["state"])})
+
+
+async def told_before(conn: Connection, due: Due) -> bool:
+    """Were they told anything else of the same subject?"""
+    return bool(await conn.fetchval(TOLD_BEFORE, due.org_id, due.subject_id, due.customer_id, due.notification_id))

@@ -11,6 +11,7 @@ from waypost.identity.service import settings_of
 from waypost.kernel.clock import Clock
 from waypost.kernel.zones import zone_or_utc
 from waypost.notifications import outbox
+from waypost.notifications.before import told_before
 from waypost.notifications.domain import Due, Notice
 from waypost.notifications.kinds import TRIP_COMPLETED, TRIP_DELAYED, TRIP_FAILED, TRIP_SCHEDULED, TRIP_STARTED
 from waypost.platform.database import Connection
@@ -71,7 +72,7 @@ async def _promise(conn: Connection, clock: Clock, trip: Trip, kind: str, key: s
 
 async def unwanted(conn: Connection, due: Due) -> str | None:
     """Why a notice must not go out any more: the trip has gone on since, or is another customer's by now; or it is to
-    set out at another time than the notice says.
+    set out at another time than the notice says. That it will not come is said to who was told of it.
     """
     trip = await storage.find(conn, due.org_id, due.subject_id)
     if trip is None:
@@ -82,4 +83,6 @@ async def unwanted(conn: Connection, due: Due) -> str | None:
         name: due.facts.get(name, "") for name in ("startDate", "startTime")
     }:
         return "trip_moved"
+    if due.kind == TRIP_FAILED and not await told_before(conn, due):
+        return "nothing_said"
     return "customer_changed" if trip.customer_id != due.customer_id else None

@@ -62,7 +62,10 @@ def _whole_lines(message: Message) -> bytes:
     """Headers that must not be folded: the library would break a long address. RFC 8058 asks for https."""
     kind = KINDS.get(message.kind)
     group = kind.group if kind is not None else "other"
-    lines = [f"Feedback-ID: {message.kind}:{message.org_id.hex}:{group}:waypost"]
+    lines = [
+        f"Feedback-ID: {message.kind}:{message.org_id.hex}:{group}:waypost",
+        f"X-PM-Metadata-delivery-id: {message.delivery_id}",  # Postmark gives a mail a Message-ID of its own
+    ]
     url = message.stop_url
     if url is not None:
         if _LINK.fullmatch(url) is None:

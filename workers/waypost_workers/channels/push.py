@@ -19,17 +19,20 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
 from waypost.notifications.addresses import one_line
 from waypost.notifications.domain import Message, Queue
 from waypost.notifications.kinds import KINDS, validity_of
 from waypost.notifications.ports import Checkpoint, pass_on
 from waypost.notifications.push.domain import Target
-from waypost.notifications.push.sealing import MOST_PLAIN, SALT_BYTES, Curve, fitting, seal
+from waypost.notifications.push.sealing import MOST_PLAIN, SALT_BYTES, Curve, Vapid, fitting, seal
 from waypost.notifications.push.service import PushBook
 from waypost.notifications.states import Outcome, OutcomeKind
 from waypost.platform.guarded import AddressRefused, Outside
+from waypost.platform.telemetry import log
 
 OURS: Final = 0.9  # part of the time that a try may take
+NOTING: Final = 0.05  # part of it for what we note afterwards
 LONGEST_TTL: Final = timedelta(days=28)  # what the services keep at most
 SHORT_PLAIN: Final = 1500  # of one that a service found too long
 GONE: Final = frozenset({404, 410})
@@ -52,21 +55,35 @@ class Push:
 
     async def send(self, message: Message) -> Outcome:
         """Try once; who is gone is forgotten."""
-        target = await self._target(message)
+        until = asyncio.get_running_loop().time() + self.timeout_s * OURS
+        try:
+            async with asyncio.timeout_at(until):
+                target, vapid = await self._target(message), await self.book.vapid.get()
+        except (Unavailable, TimeoutError):
+            return Outcome(OutcomeKind.NOT_SENT, "push_not_looked_up")
         if target is None:
             return Outcome(OutcomeKind.REFUSED, "push_gone")
         try:
-            async with asyncio.timeout(self.timeout_s * OURS):
-                outcome = await self._post(message, target, MOST_PLAIN)
+            async with asyncio.timeout_at(until):
+                outcome = await self._post(message, target, vapid, MOST_PLAIN)
                 if outcome.status == TOO_LARGE:
-                    outcome = await self._post(message, target, SHORT_PLAIN)
+                    outcome = await self._post(message, target, vapid, SHORT_PLAIN)
         except TimeoutError:
             return Outcome(OutcomeKind.UNKNOWN, "push_timeout", provider_failed=True)
-        if outcome.kind is OutcomeKind.ACCEPTED:
-            await self.book.sent(target)
-        elif outcome.status in GONE | NOT_OURS:
-            await self.book.prune(target, "gone" if outcome.status in GONE else "other_key")
+        await self._note(target, outcome)
         return outcome
+
+    async def _note(self, target: Target, outcome: Outcome) -> None:
+        """What the service said of the browser: worth little beside the outcome, which it must not cost."""
+        try:
+            async with asyncio.timeout(self.timeout_s * NOTING):
+                if outcome.kind is OutcomeKind.ACCEPTED:
+                    await self.book.sent(target)
+                elif outcome.status in GONE | NOT_OURS:
+                    await self.book.prune(target, "gone" if outcome.status in GONE else "other_key")
+        except Exception as error:  # noqa: BLE001 - whatever it runs into, the outcome is known
+            reason = type(error).__name__
+            log.warning("push_not_noted", subscription_id=str(target.id), outcome=outcome.kind, reason=reason)
 
     async def _target(self, message: Message) -> Target | None:
         try:
@@ -75,10 +92,9 @@ class Push:
             return None
         return await self.book.target(message.org_id, subscription_id)
 
-    async def _post(self, message: Message, target: Target, most: int) -> Outcome:
+    async def _post(self, message: Message, target: Target, vapid: Vapid, most: int) -> Outcome:
         plain = fitting(lambda text: _plain(message, text, self.root), message.text.body, most)
         own, salt = ec.generate_private_key(Curve()), os.urandom(SALT_BYTES)
-        vapid = await self.book.vapid.get()
         headers = _headers(message) | {"Authorization": vapid.authorization(target.endpoint, self.clock.now())}
         body = seal(plain, target.keys, salt=salt, own=own)
         try:

@@ -5,10 +5,13 @@ once, beside the answer if it takes longer, or by the sweep.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
@@ -35,6 +38,7 @@ LOCK_MS: Final = 50
 SWEPT_AFTER: Final = timedelta(seconds=2)
 MOST_AT_WORK: Final = 50  # beyond it new ones are the sweep's
 LAST_WORK_S: Final = 2.0
+LONGEST_QUERY: Final = 8192
 NOBODY: Final = UUID(int=0)
 
 
@@ -108,6 +112,7 @@ class Receipts:
             status=_plain(status),
             delivery_id=delivery_id,
             body=call.body,
+            query=_kept(call.query),
             received_at=now,
             due_at=now + SWEPT_AFTER,
         )
@@ -151,3 +156,9 @@ def _uuid(text: str) -> UUID | None:
 def _plain(text: str) -> str:
     """As PostgreSQL keeps it."""
     return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _kept(query: Mapping[str, str]) -> str:
+    """As JSON; empty where there is none, or one longer than any provider's."""
+    text = msgspec.json.encode(query).decode() if query else ""
+    return _plain(text) if len(text) <= LONGEST_QUERY else ""

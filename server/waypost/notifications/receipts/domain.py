@@ -12,6 +12,8 @@ from typing import Final
 from uuid import UUID
 
 from waypost.kernel.errors import Denied, NotFound
+from waypost.notifications.addresses import ChannelName
+from waypost.notifications.domain import Delivery
 from waypost.notifications.providers.reports import Reading, Report, Road, Said
 from waypost.notifications.states import Event
 
@@ -52,7 +54,9 @@ class Disposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a provider sent, as it came. ``delivery_id``: where the address or the report says it."""
+    """What a provider sent, as it came. ``delivery_id``: where the address or the report says it; ``query``: of the
+    address that it came to, since some say all in that.
+    """
 
     org_id: UUID
     id: UUID
@@ -67,10 +71,11 @@ class Receipt:
     tries: int = 0
     disposition: Disposition | None = None
     detail: str | None = None
+    query: str = ""
 
     @property
     def body_hash(self) -> bytes:
-        return hashlib.sha256(self.body).digest()
+        return hashlib.sha256(self.body + b"?" + self.query.encode() if self.query else self.body).digest()
 
 
 MOVES: Final[Mapping[Said, Event]] = MappingProxyType(
@@ -96,9 +101,13 @@ def identity_of(road: Road, reading: Reading, delivery_id: UUID | None, own_id: 
     return (reference or str(named))[:LONGEST_WORD], status[:LONGEST_WORD]
 
 
-def is_anothers(report: Report, provider_ref: str | None) -> bool:
-    """Is it of another try than the one that the row stands at? Its failure says nothing of that one."""
-    return bool(report.reference and provider_ref and report.reference != provider_ref)
+def is_anothers(report: Report, delivery: Delivery) -> bool:
+    """Is it of another try than the one that the row stands at? Its failure says nothing of that one. A mail has one
+    name in all its tries, and what is kept of it is its server's answer, never the reference of a web hook.
+    """
+    if delivery.channel == ChannelName.EMAIL and report.delivery_id == delivery.id:
+        return False
+    return bool(report.reference and delivery.provider_ref and report.reference != delivery.provider_ref)
 
 
 def waits(receipt: Receipt, now: datetime) -> bool:

@@ -56,7 +56,7 @@ class Reporting:
         event = MOVES.get(report.said)
         if event is None:
             return Disposition.IGNORED
-        if report.said is Said.UNDELIVERED and is_anothers(report, before.provider_ref):
+        if report.said is Said.UNDELIVERED and is_anothers(report, before):
             return Disposition.STALE
         await storage.charge(conn, before.org_id, before.id, report.segments, report.cost, report.cost_currency)
         reason = (report.reason or "undelivered") if report.said is Said.UNDELIVERED else None

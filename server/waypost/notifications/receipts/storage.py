@@ -14,12 +14,13 @@ from waypost.notifications.receipts.domain import Disposition, Receipt
 from waypost.platform.database import Connection
 
 _COLUMNS = """
-org_id, id, provider_id, road, provider_ref, status, delivery_id, body, received_at, due_at, tries, disposition, detail
+org_id, id, provider_id, road, provider_ref, status, delivery_id, body, query, received_at, due_at, tries,
+disposition, detail
 """
 ADD = """
 INSERT INTO receipts (org_id, id, provider_id, road, provider_ref, status, delivery_id, body, body_hash, received_at,
-                      due_at, disposition, detail)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                      due_at, disposition, detail, query)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (org_id, provider_id, road, provider_ref, status, body_hash) DO NOTHING RETURNING id
 """
 TAKE = f"""
@@ -96,6 +97,7 @@ async def add(conn: Connection, row: Receipt) -> bool:
     added = await conn.fetchval(
         ADD, row.org_id, row.id, row.provider_id, row.road, row.provider_ref, row.status, row.delivery_id, row.body,
         row.body_hash, row.received_at, row.due_at, row.disposition, row.detail,
+        row.query,
     )  # fmt: skip
     return added is not None
 

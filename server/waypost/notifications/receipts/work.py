@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from waypost.identity.domain import OrgSettings
 from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
@@ -126,5 +128,9 @@ class ReceiptWork:
 
 def call_of(row: Receipt) -> Call:
     """A stored one, as far as reading needs it; whether it is genuine was asked when it came."""
-    query = {"d": str(row.delivery_id)} if row.delivery_id and row.road is Road.STATUS else {}
-    return Call(row.road, "", {}, query, row.body)
+    named = {"d": str(row.delivery_id)} if row.delivery_id and row.road is Road.STATUS else {}
+    return Call(row.road, "", {}, {**_query(row), **named}, row.body)
+
+
+def _query(row: Receipt) -> Mapping[str, str]:
+    return msgspec.json.decode(row.query, type=dict[str, str]) if row.query else {}
