@@ -139,7 +139,10 @@ def test_the_wheel_holds_pages_migrations_and_both_packages(installed: Path):
     assets = re.findall(r"(?:src|href)=\"\./(assets/[^\"]+)\"", PAGE.read_text())
     assert assets
     assert [name for name in assets if not (web / name).is_file()] == []
-    templates = [f"waypost/notifications/templates/{name}" for name in ("layout.html", "trip_started/en.txt")]
+    templates = [
+        f"waypost/notifications/templates/{name}"
+        for name in ("layout.html", "en/trip_started.txt", "pt/trip_started.sms.txt")
+    ]
     for name in ("waypost/py.typed", "waypost_workers/py.typed", "waypost_workers/main.py", *templates):
         assert (installed / name).is_file(), name
     assert list(installed.glob("waypost-*.dist-info/licenses/LICENSE"))
