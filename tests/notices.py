@@ -120,8 +120,8 @@ async def served(world: World, aiohttp_server: Serve) -> Api:
 
 
 async def shown(world: World, name: str = "Chipo Dube") -> None:
-    """Tell a customer of that name over the console channel."""
-    await world.trip(await world.customer(name, email="chipo@example.com"))
+    """Tell a customer of that name by the console, which stands for SMS."""
+    await world.trip(await world.customer(name, email="chipo@example.com", phone="+263771000999"))
     await world.relay.expand()
     for row in await world.query("SELECT id FROM deliveries WHERE channel = 'console' AND state = 'pending'"):
         await world.attempt(row["id"])
