@@ -194,13 +194,16 @@ class Ground:
 
 
 @pytest.fixture
-async def ground(environment: dict[str, str], servers: Servers, tmp_path: Path) -> AsyncIterator[Ground]:
+async def ground(durable: Servers, tmp_path: Path) -> AsyncIterator[Ground]:
+    """On servers that lose nothing: what PostgreSQL says it has committed is the promise that is tested."""
+    name = await durable.create_database()
+    environment = durable.environment(name) | QUICK | {"WAYPOST_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
     async with AsyncExitStack() as exits:
         log = tmp_path / "accepted.jsonl"
         fake = await exits.enter_async_context(fake_provider(log=log))
-        roots = {**QUICK, "WAYPOST_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
-        world = await exits.enter_async_context(telling(environment, **roots))
-        yield Ground(world, servers, fake, {**environment, **roots, **world.mail.environment}, log)
+        world = await exits.enter_async_context(telling(environment))
+        yield Ground(world, durable, fake, environment | world.mail.environment, log)
+    await durable.drop_database(name)
 
 
 async def storm(ground: Ground, seconds: float) -> None:
