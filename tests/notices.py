@@ -33,7 +33,7 @@ _numbers = count(1)
 Serve = Callable[..., Awaitable[TestServer]]  # pytest-aiohttp's
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class World:
     """One installation with one organisation."""
 

@@ -116,7 +116,7 @@ GUARDS: Mapping[str, Guard] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # it would go through the whole house
 class Services:
     """Everything a process may use."""
 

@@ -61,7 +61,7 @@ from waypost.trips.service import Trips
 READERS: Mapping[ProviderName, Reader] = {ProviderName.DARAJA: daraja.read, ProviderName.SIGNED: signed.read}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # it would go through the whole house
 class Footing:
     """What all of them stand on."""
 
@@ -76,7 +76,7 @@ class Footing:
     figures: LaybyFigures
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # it would go through the whole house
 class Money:
     """The use cases of money."""
 

@@ -47,7 +47,7 @@ from waypost.webhooks.log import WebhookLog
 from waypost.webhooks.register import Webhooks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # it would go through the whole house
 class Footing:
     """What all of them stand on."""
 
@@ -62,7 +62,7 @@ class Footing:
     find_customer: FindCustomer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # it would go through the whole house
 class Telling:
     """The use cases of telling."""
 
