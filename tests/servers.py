@@ -64,6 +64,9 @@ class Servers:
             await conn.close()
 
 
+POOLER_TRIES_AGAIN_S = 0.5  # several times its `server_login_retry`
+
+
 @contextmanager
 def folder() -> Iterator[Path]:
     """A folder that the servers' account can enter too (pytest's own is closed to it when we are root)."""
@@ -109,3 +112,5 @@ async def database_away(servers: Servers) -> AsyncIterator[None]:
     finally:
         await conn.execute("ALTER ROLE waypost LOGIN")
         await conn.close()
+        if servers.pooler_port is not None:  # it says no for a while after its own login was refused
+            await asyncio.sleep(POOLER_TRIES_AGAIN_S)

@@ -25,7 +25,7 @@ from waypost.notifications.push.domain import MOST_EACH, Keys, of_base64url
 from waypost.notifications.push.keys import VapidKeys
 from waypost.notifications.push.service import PushBook
 from waypost.notifications.states import Outcome, OutcomeKind
-from waypost.platform.database import SYSTEM, Database, open_database
+from waypost.platform.database import SYSTEM, Database, PoolSize, open_database
 from waypost.platform.guarded import Guard
 from waypost.platform.rotation import rotate
 from waypost.platform.secretbox import SecretBox, new_key
@@ -186,9 +186,10 @@ async def test_a_service_that_is_not_there_means_surely_not_sent(org: Org, fake:
 @asynccontextmanager
 async def own_database(org: Org) -> AsyncIterator[tuple[Org, Database]]:
     """The channel's book has connections of its own, which a test may cut."""
-    url, telling = org.services.settings.database_url, org.services.telling
-    assert url is not None
-    database = await open_database(url.get_secret_value())
+    settings, telling = org.services.settings, org.services.telling
+    assert settings.database_url is not None
+    size = PoolSize(settings.pool_min, settings.pool_max, settings.pool_wait_s, pooler=settings.database_pooler)
+    database = await open_database(settings.database_url.get_secret_value(), size=size)
     try:
         book = replace(telling.push, database=database)
         yield replace(org, services=replace(org.services, telling=replace(telling, push=book))), database
