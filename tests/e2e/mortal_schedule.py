@@ -1,8 +1,8 @@
-"""A scheduler with one run, due each second: ``python -m tests.e2e.mortal_schedule before|after|never N``.
+"""A scheduler with one run, due each second: ``python -m tests.e2e.mortal_schedule before|after|never N POLL_S``.
 
 The run notes that it began and then, in another transaction, its effect, once for each moment: like every run of the
 product it may be repeated. The process kills itself (SIGKILL) at its N-th run, or one beside it, before or after the
-effect.
+effect. It looks every POLL_S: who looks rarely leaves most runs to the others.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ async def nowhere() -> Sequence[Place]:
     return ()
 
 
-async def main(death: str, at: int) -> None:
+async def main(death: str, at: int, poll_s: float) -> None:
     configure_logs("INFO", "json")
     async with open_services(Settings.from_env(os.environ)) as services:
         run = Run(services, death, at)
         timed = Timed("each-second", Every(timedelta(seconds=1)), run, every_missed=True, window=timedelta(seconds=10))
-        rules = SchedulerRules(lease=timedelta(seconds=1), poll_s=0.1)
+        rules = SchedulerRules(lease=timedelta(seconds=1), poll_s=poll_s)
         scheduler = Scheduler(services.database, services.clock, nowhere, [timed], rules)
         await replace(scheduler, checkpoint=lambda _name, _done: run.die_if("after")).serve()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

@@ -118,9 +118,9 @@ async def test_two_schedulers_and_one_that_is_killed_do_each_run_once(
     superuser = await servers.stack.postgres.connect(await database_name(services))
     try:
         await superuser.execute(TABLES)
-        immortal = (SCHEDULE, "never", "0")
+        immortal = (SCHEDULE, "never", "0", "0.4")  # so that the one that dies gets to its second run
         async with running(*immortal, env=environment), running(*immortal, env=environment):
-            async with running(SCHEDULE, death, "2", env=environment) as dying:
+            async with running(SCHEDULE, death, "2", "0.05", env=environment) as dying:
                 assert await asyncio.wait_for(dying.wait(), 30) == -signal.SIGKILL
             rows = await superuser.fetch("SELECT due_at FROM run_began WHERE pid = $1", dying.pid)
             began = {row["due_at"] for row in rows}
