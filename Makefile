@@ -21,7 +21,7 @@ test: $(VENV)/.dev web $(VENV)/.js ## every test (browser tests where there is a
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 test-long: $(VENV)/.dev web $(VENV)/.js ## the same with the long forms of storms, races and soaks
-	@$(BIN)/pytest -m "long or not long" $(ARGS)
+	@$(BIN)/pytest -m "long or not long" --hypothesis-profile=explore $(ARGS)
 
 test-pooler: $(VENV)/.dev ## the integration tests with a PgBouncer in transaction mode between, where there is one
 	@PATH="$$PATH:/usr/sbin"; command -v pgbouncer > /dev/null || { echo "no pgbouncer here: left out"; exit 0; }; \

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from aiohttp.test_utils import TestServer
 
@@ -28,6 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pooler", action="store_true", help="put a PgBouncer in transaction mode before PostgreSQL")
     parser.addoption("--minutes", type=float, help="how long the long storm of notifications lasts [default: 1]")
 
+
+# A verdict that is the same for the same code; what explores new cases is the long run.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 
 ITS_DEADLINE = ["^TimeoutError", "^AssertionError: not within", "^Failed: Timeout"]
 

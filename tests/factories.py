@@ -13,7 +13,8 @@ from waypost.kernel.principal import Principal, Role
 from waypost.platform.database import SYSTEM
 from waypost.trips.domain import Move, Trip
 from waypost.trips.service import NewTrip
-from waypost.wiring import Services, relay_over
+from waypost.wiring import Services
+from waypost.wiring_work import relay_over
 
 PASSWORD = "correct horse battery"
 _phones = count(263771000100)

@@ -22,7 +22,8 @@ from waypost.settings import Settings
 from waypost.webhooks.domain import Webhook
 from waypost.webhooks.events import take_all
 from waypost.webhooks.sending import Dues, Sender
-from waypost.wiring import Services, open_services, webhook_dues_over, webhook_sender_over
+from waypost.wiring import Services, open_services
+from waypost.wiring_work import webhook_dues_over, webhook_sender_over
 from waypost_workers.channels.webhook import webhook_poster
 
 NETWORKS = "127.0.0.0/8"

@@ -23,7 +23,8 @@ from waypost.payments.prompt_domain import Prompt
 from waypost.payments.prompts import Asked
 from waypost.payments.providers.accounts import DARAJA_LIVE, DarajaConfig, ProviderAccount
 from waypost.platform.database import SYSTEM
-from waypost.wiring import Services, asking_over
+from waypost.wiring import Services
+from waypost.wiring_work import asking_over
 from waypost_workers.channels.daraja import daraja
 
 PHONE = "+254708374149"

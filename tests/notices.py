@@ -22,7 +22,8 @@ from waypost.platform.database import SYSTEM
 from waypost.settings import Settings
 from waypost.trips.domain import Move, Trip
 from waypost.trips.service import NewTrip
-from waypost.wiring import Services, deliveries_over, open_services, relay_over
+from waypost.wiring import Services, open_services
+from waypost.wiring_work import deliveries_over, relay_over
 from waypost_workers.channels import open_channels
 
 DELIVERIES = "SELECT * FROM deliveries ORDER BY id"

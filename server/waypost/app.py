@@ -88,7 +88,8 @@ from waypost.trips import told as trips_told
 from waypost.trips.domain import TripNotFound
 from waypost.trips.http import TripRoutes
 from waypost.webhooks.http import WebhookRoutes, sent_events
-from waypost.wiring import Services, offered
+from waypost.wiring import Services
+from waypost.wiring_work import offered
 
 DESCRIPTION = Description(
     "Waypost", version("waypost"), refusals=(TokenInvalid, TokenExpired, TooManyUnknown), sent=sent_events()

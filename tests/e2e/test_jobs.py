@@ -23,7 +23,8 @@ from tests.waiting import listening, until
 from waypost.jobs.domain import Asked, Job, State
 from waypost.platform.database import SYSTEM
 from waypost.trips.export import ROWS_A_STEP
-from waypost.wiring import Services, job_runner_over
+from waypost.wiring import Services
+from waypost.wiring_work import job_runner_over
 
 QUICK = {"WAYPOST_JOB_LEASE_S": "1", "WAYPOST_RELAY_POLL_S": "0.1"}
 MORTAL = "tests.e2e.mortal_jobs"

@@ -16,7 +16,7 @@ from tests.unit.test_mail_reports import DELIVERY, GENERIC, MAILGUN, POSTMARK, S
 from waypost.notifications import storage
 from waypost.notifications.states import Event, State
 from waypost.platform.database import SYSTEM
-from waypost.wiring import relay_over
+from waypost.wiring_work import relay_over
 
 IN_DOUBT = """
 INSERT INTO attempts (org_id, delivery_id, attempt, provider, started_at, finished_at, outcome)

@@ -16,7 +16,8 @@ from waypost.jobs.domain import Asked, Job
 from waypost.kernel.principal import Role
 from waypost.platform.database import SYSTEM
 from waypost.trips.export import ROWS_A_STEP
-from waypost.wiring import Services, job_runner_over
+from waypost.wiring import Services
+from waypost.wiring_work import job_runner_over
 
 EXPORTS, JOBS = "/api/v1/exports", "/api/v1/jobs"
 

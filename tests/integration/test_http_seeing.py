@@ -21,7 +21,8 @@ from waypost.notifications.states import State
 from waypost.platform.database import SYSTEM
 from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
-from waypost.wiring import Services, relay_over
+from waypost.wiring import Services
+from waypost.wiring_work import relay_over
 
 ABOUT = "UPDATE notifications SET subject_kind = $2, subject_id = $3, kind = $4, customer_id = $5 WHERE id = $1"
 WHY = {"why": "the gateway was down"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -17,6 +16,7 @@ import pytest
 from tests.conftest import Api
 from tests.factories import Org, Phone, organisation
 from tests.tracks import At, drive, now_ms, store
+from tests.waiting import until
 from waypost.tracking import tracks
 from waypost.tracking.domain import Flag
 from waypost.wiring import Services
@@ -201,5 +201,4 @@ async def test_a_reader_that_goes_away_ends_the_reading(api: Api, org: Org, serv
         response.close()
     async with services.database.transaction(org.org_id) as conn:
         assert await conn.fetchval("SELECT count(*) FROM fixes") == 20 * tracks.FIXES_A_READ
-    await asyncio.sleep(0)
-    assert services.database.pool.get_size() - services.database.pool.get_idle_size() == 0
+    await until(lambda: services.database.pool.get_size() == services.database.pool.get_idle_size())

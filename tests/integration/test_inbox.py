@@ -23,7 +23,7 @@ from waypost.notifications.alert_domain import PAYMENT_UNMATCHED, PROVIDER_DOWN,
 from waypost.notifications.alerts import alert
 from waypost.notifications.digests import Digests
 from waypost.notifications.domain import Notice
-from waypost.wiring import job_runner_over, relay_over
+from waypost.wiring_work import job_runner_over, relay_over
 
 
 @pytest.fixture

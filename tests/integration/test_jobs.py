@@ -43,7 +43,8 @@ from waypost.platform.database import SYSTEM, Connection
 from waypost.trips.domain import Move
 from waypost.trips.export import ROWS_A_STEP
 from waypost.trips.service import NewTrip
-from waypost.wiring import JOB_KINDS, Services, job_rules, job_runner_over
+from waypost.wiring import JOB_KINDS, Services, job_rules
+from waypost.wiring_work import job_runner_over
 from waypost_workers.functions.jobs import run_job
 
 NUMBERS = 10

@@ -31,7 +31,8 @@ from waypost.realtime.leftovers import BATCH, Leftovers
 from waypost.realtime.service import Queued, Realtime, fleet_room, staff_room, trip_room, user_room
 from waypost.trips.domain import Move
 from waypost.trips.service import NewTrip
-from waypost.wiring import Services, relay_over
+from waypost.wiring import Services
+from waypost.wiring_work import relay_over
 
 AT_ONCE = timedelta(0)
 

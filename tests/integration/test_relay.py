@@ -22,7 +22,7 @@ from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM
 from waypost.settings import Settings
-from waypost.wiring import relay_over
+from waypost.wiring_work import relay_over
 from waypost_workers.process import beside
 from waypost_workers.queues import QueueName, close_queues, decode, open_queues
 from waypost_workers.relay import RelayLoop, listen_url, run

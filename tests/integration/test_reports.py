@@ -20,7 +20,7 @@ from waypost.jobs.domain import Asked
 from waypost.laybys.deal import NewItem
 from waypost.laybys.domain import CancelledBy, Layby
 from waypost.platform.database import SYSTEM
-from waypost.wiring import job_runner_over
+from waypost.wiring_work import job_runner_over
 
 SHIFT = "UPDATE layby_instalments SET due_date = due_date - $2::int WHERE layby_id = $1"
 SHIFT_NEXT = """

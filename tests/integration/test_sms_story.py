@@ -25,7 +25,7 @@ from waypost.notifications.providers.accounts import AfricasTalkingConfig, Twili
 from waypost.notifications.providers_register import New
 from waypost.platform.database import SYSTEM
 from waypost.platform.guarded import Guard
-from waypost.wiring import lookups_over
+from waypost.wiring_work import lookups_over
 from waypost_workers.channels.gateways import gateways
 from waypost_workers.channels.sms import MessageLists
 

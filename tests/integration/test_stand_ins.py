@@ -13,7 +13,7 @@ import pytest
 from tests.integration.test_relay_rows import about, own_way, promise
 from tests.notices import World, telling
 from tests.servers import Servers
-from waypost.wiring import relay_over
+from waypost.wiring_work import relay_over
 
 PHONE, MAIL = "+263771000200", "chipo@example.com"
 ENDED = "UPDATE deliveries SET state = $2, reason = $3, updated_at = now() WHERE channel = $1"

@@ -23,7 +23,8 @@ from waypost.payments.providers.accounts import ProviderAccount
 from waypost.payments.statement_lines import SIMPLE
 from waypost.payments.storage_statements import Outcome, State
 from waypost.platform.database import SYSTEM
-from waypost.wiring import Services, needed
+from waypost.wiring import Services
+from waypost.wiring_ground import needed
 from waypost_workers.pokes import statement_pokes
 from waypost_workers.queues import QueueName, close_queues, open_queues
 

@@ -21,7 +21,7 @@ from waypost.trips.service import NewTrip
 from waypost.webhooks.domain import Switch
 from waypost.webhooks.rules import AT_ONCE, BREAK_AT
 from waypost.webhooks.upkeep import WebhookUpkeep
-from waypost.wiring import relay_over
+from waypost.wiring_work import relay_over
 
 
 @pytest.fixture

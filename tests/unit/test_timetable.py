@@ -52,7 +52,9 @@ def test_a_daily_run_has_one_moment_a_day_by_the_local_clock(at: time, zone: Zon
             assert before.utcoffset() != local.utcoffset()
     left_out = zone.key == "Pacific/Apia"  # a whole day, in 2011
     assert left_out or all(timedelta(hours=22) <= b - a <= timedelta(hours=26) for a, b in pairwise(found))
-    assert abs(len(found) - span / timedelta(days=1)) <= 1 + left_out
+    assert (
+        abs(len(found) - span / timedelta(days=1)) <= 1 + 2 / 24 + left_out
+    )  # the clocks may have gone back meanwhile
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from waypost.settings import Settings
 from waypost.webhooks.sending import TURN_S
-from waypost.wiring import needed
+from waypost.wiring_ground import needed
 from waypost_workers.functions import jobs, lookups, prompts, statements, webhooks
 from waypost_workers.functions.deliver import NAME, deliver
 from waypost_workers.queues import QueueName, decode, encode, open_queues

@@ -20,14 +20,8 @@ from waypost.platform.heartbeats import heart
 from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import BadSettings, Settings
-from waypost.wiring import (
-    asking_over,
-    deliveries_over,
-    job_runner_over,
-    lookups_over,
-    open_services,
-    webhook_sender_over,
-)
+from waypost.wiring import open_services
+from waypost.wiring_work import asking_over, deliveries_over, job_runner_over, lookups_over, webhook_sender_over
 from waypost_workers import lines, relay
 from waypost_workers.channels import open_channels
 from waypost_workers.channels.daraja import daraja

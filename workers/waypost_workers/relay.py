@@ -31,7 +31,9 @@ from waypost.platform.database import NO_CONNECTION
 from waypost.platform.heartbeats import heart
 from waypost.platform.telemetry import log, request_id
 from waypost.settings import Settings, reveal
-from waypost.wiring import needed, offered, open_services, relay_over, webhook_dues_over
+from waypost.wiring import open_services
+from waypost.wiring_ground import needed
+from waypost.wiring_work import offered, relay_over, webhook_dues_over
 from waypost_workers.functions import deliver
 from waypost_workers.pokes import Pokes, job_pokes, lookup_pokes, prompt_pokes, statement_pokes, webhook_pokes
 from waypost_workers.process import beside, stop_on_signals

@@ -58,7 +58,7 @@ async def _findings(settings: Settings, *, connect: bool) -> AsyncIterator[Findi
 
 
 def _needed(settings: Settings) -> Finding:
-    from waypost.wiring import needed
+    from waypost.wiring_ground import needed
 
     what = "server, worker"
     try:
@@ -80,7 +80,7 @@ def _keys(settings: Settings) -> Finding:
 
 
 def _channels(settings: Settings) -> Finding:
-    from waypost.wiring import offered
+    from waypost.wiring_work import offered
 
     channels = sorted(offered(settings))
     if not channels:

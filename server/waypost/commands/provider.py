@@ -79,7 +79,7 @@ def try_out(
 def bounces(data: Data = None) -> None:
     """Print where the installation's own mail server hands on what comes back: POST each message as it is."""
     from waypost.notifications.consent.tokens import Tokens
-    from waypost.wiring import needed
+    from waypost.wiring_ground import needed
 
     settings = operator_settings(data)
     root = settings.public_url or "https://YOUR-PUBLIC-ADDRESS"

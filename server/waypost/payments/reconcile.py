@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from typing import Final
 from uuid import UUID
 
@@ -64,7 +65,8 @@ class Reconciliation:
         night = Night(self, org_id, datetime.combine(day + timedelta(days=1), time(), UTC))
         started_at = self.clock.now()
         await night.statements()
-        await night.laybys()
+        for kind in storage.TOTALS:
+            await night.totals(kind)
         await night.books()
         await night.ledger()
         run = Run(day, dict(night.checked), night.sums, night.differences, started_at, self.clock.now())
@@ -153,33 +155,32 @@ class Night:
         }
         await self._alert(STATEMENT_MISSING, f"statement-missing:{key}:{row['receipt']}", "payment", row["id"], facts)
 
-    async def laybys(self) -> None:
-        """What each layby says is paid, against its rows."""
-        after = FIRST_ID
+    async def totals(self, kind: str) -> None:
+        """What each layby, or invoice, says of itself, against its rows."""
+        after, columns = FIRST_ID, storage.TOTALS[kind][1]
         while True:
             async with self.of.database.transaction(self.org_id) as conn:
-                rows = await storage.laybys(conn, self.org_id, after, ROWS_AT_ONCE)
-            self.checked["laybys"] += len(rows)
-            for row in rows:
-                if row["paid_minor"] != row["applied_minor"]:
-                    facts = {"reference": row["reference"], "currency": row["currency"]}
-                    await self._differs(
-                        f"layby:{row['id']}", "layby", row["id"], row["paid_minor"], row["applied_minor"], facts
-                    )
+                rows = await storage.totals(conn, self.org_id, kind, after, ROWS_AT_ONCE)
+            self.checked[f"{kind}s"] += len(rows)
+            for row, what in product(rows, columns):
+                one, other = row[what], row[f"{what}_rows"]
+                if one != other:
+                    facts = {"reference": row["name"] or "", "currency": row["currency"], "sum": what}
+                    await self._differs(f"{kind}:{row['id']}:{what}", kind, row["id"], one, other, facts)
             if len(rows) < ROWS_AT_ONCE:
                 return
             after = rows[-1]["id"]
 
     async def books(self) -> None:
-        """What should lie in an account by laybys and payments, against the account, at one moment."""
+        """What should lie in an account by laybys, payments and invoices, against the account, at one moment."""
         found: list[Sum] = []
         async with self.of.database.transaction(self.org_id, snapshot=True) as conn:
-            kept = await storage.currencies(conn, self.org_id)
-            for account in storage.PARTS:
-                rows = await storage.part(conn, self.org_id, account)
-                for currency in sorted(kept | rows.keys()):
-                    booked = -await balance(conn, self.org_id, account, currency)
-                    found.append(Sum(str(account), currency, rows.get(currency, 0), booked))
+            by_rows = await storage.by_rows(conn, self.org_id)
+            kept = await storage.currencies(conn, self.org_id) | {currency for _, currency in by_rows}
+            for account, currency in product((*storage.PARTS, *storage.ASSETS), sorted(kept)):
+                sign = 1 if account in storage.ASSETS else -1  # each as a positive amount
+                booked = await balance(conn, self.org_id, account, currency)
+                found.append(Sum(str(account), currency, sign * by_rows[account, currency], sign * booked))
         self.sums += [each for each in found if each.one_minor or each.other_minor]
         for each in found:
             if each.one_minor != each.other_minor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -46,15 +47,36 @@ SELECT l.n, l.outcome, l.receipt, l.amount_minor, p.id AS payment_id, p.currency
   FROM page l LEFT JOIN payments p ON p.org_id = $1 AND p.provider = $5 AND p.receipt = l.receipt
  ORDER BY l.n
 """
-# What laybys say is paid, beside the sum of their rows.
+# What laybys and invoices say, each column beside the sum of its rows (``..._rows``).
 LAYBYS = """
 WITH page AS MATERIALIZED (
-    SELECT id, reference, currency, paid_minor FROM laybys WHERE org_id = $1 AND id > $2 ORDER BY id LIMIT $3)
-SELECT l.id, l.reference, l.currency, l.paid_minor, coalesce(s.applied_minor, 0)::bigint AS applied_minor
+    SELECT id, reference AS name, currency, paid_minor AS paid, items_minor AS items, late_fees_minor AS late_fees,
+           items_minor + service_fee_minor + admin_fee_minor - deposit_minor AS instalments
+      FROM laybys WHERE org_id = $1 AND id > $2 ORDER BY id LIMIT $3)
+SELECT l.*, coalesce(p.minor, 0)::bigint AS paid_rows, coalesce(i.minor, 0)::bigint AS items_rows,
+       coalesce(d.late_fees, 0)::bigint AS late_fees_rows,
+       CASE WHEN d.n > 0 THEN d.minor::bigint ELSE l.instalments END AS instalments_rows
   FROM page l
   LEFT JOIN LATERAL (
-    SELECT sum(p.applied_minor) AS applied_minor FROM payments p WHERE p.org_id = $1 AND p.layby_id = l.id) s ON true
+    SELECT sum(applied_minor) AS minor FROM payments WHERE org_id = $1 AND layby_id = l.id) p ON true
+  LEFT JOIN LATERAL (
+    SELECT sum(quantity * unit_price_minor) AS minor FROM layby_items WHERE org_id = $1 AND layby_id = l.id) i ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*) AS n, sum(amount_minor) AS minor, sum(late_fee_minor) AS late_fees FROM layby_instalments
+     WHERE org_id = $1 AND layby_id = l.id) d ON true
  ORDER BY l.id
+"""
+INVOICES = """
+WITH page AS MATERIALIZED (
+    SELECT id, number AS name, currency, paid_minor AS paid, net_minor AS net FROM invoices
+     WHERE org_id = $1 AND id > $2 AND kind = 'invoice' ORDER BY id LIMIT $3)
+SELECT i.*, coalesce(p.minor, 0)::bigint AS paid_rows, coalesce(l.minor, 0)::bigint AS net_rows
+  FROM page i
+  LEFT JOIN LATERAL (
+    SELECT sum(applied_minor) AS minor FROM payments WHERE org_id = $1 AND invoice_id = i.id) p ON true
+  LEFT JOIN LATERAL (
+    SELECT sum(net_minor) AS minor FROM invoice_lines WHERE org_id = $1 AND invoice_id = i.id) l ON true
+ ORDER BY i.id
 """
 HELD = """
 SELECT currency, sum(paid_minor)::bigint AS minor FROM laybys
@@ -71,6 +93,17 @@ SELECT currency, sum(credit_minor)::bigint AS minor FROM payments
 SUSPENSE = """
 SELECT currency, sum(suspense_minor)::bigint AS minor FROM payments
  WHERE org_id = $1 AND suspense_minor <> 0 GROUP BY currency
+"""
+# Where the money of rows lies: what providers report in clearing, what staff type in by its way.
+MONEY = """
+SELECT CASE WHEN provider <> 'counter' OR method NOT IN ('cash', 'card', 'bank') THEN 'clearing' ELSE method END
+           AS account, currency, sum(amount_minor)::bigint AS minor
+  FROM payments WHERE org_id = $1 AND amount_minor <> 0 GROUP BY 1, 2
+"""
+# What others have booked here as paid out of the bank, of their invoices.
+PAID_OUT = """
+SELECT currency, sum(paid_minor)::bigint AS minor FROM invoices
+ WHERE counterparty_org_id = $1 AND status <> 'draft' GROUP BY currency
 """
 # Of which currencies an account is kept.
 CURRENCIES = """
@@ -92,6 +125,12 @@ PARTS: Mapping[Account, str] = {
     Account.CUSTOMER_CREDIT: CREDIT,
     Account.SUSPENSE: SUSPENSE,
     Account.REFUNDS_PAYABLE: TO_REFUND,
+}
+ASSETS = (Account.CASH, Account.CARD, Account.BANK, Account.CLEARING)
+# Whose totals are compared: by which statement, and which of its columns.
+TOTALS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "layby": (LAYBYS, ("paid", "items", "late_fees", "instalments")),
+    "invoice": (INVOICES, ("paid", "net")),
 }
 
 
@@ -152,18 +191,27 @@ async def lines(
     return await conn.fetch(LINES, org_id, statement_id, after, limit, provider)
 
 
-async def laybys(conn: Connection, org_id: UUID, after: UUID, limit: int) -> list[Record]:
-    return await conn.fetch(LAYBYS, org_id, after, limit)
+async def totals(conn: Connection, org_id: UUID, kind: str, after: UUID, limit: int) -> list[Record]:
+    """The next of a kind of ``TOTALS``, with their own words and those of their rows."""
+    return await conn.fetch(TOTALS[kind][0], org_id, after, limit)
 
 
-async def part(conn: Connection, org_id: UUID, account: Account) -> dict[str, int]:
-    """What should lie in an account by the rows of laybys and payments, by currency."""
-    return {row["currency"]: row["minor"] for row in await conn.fetch(PARTS[account], org_id)}
+async def by_rows(conn: Connection, org_id: UUID) -> Counter[tuple[Account, str]]:
+    """What each account should come to by laybys, payments and invoices, by currency: debit +, credit -."""
+    found: Counter[tuple[Account, str]] = Counter()
+    for account, statement in PARTS.items():
+        for row in await conn.fetch(statement, org_id):
+            found[account, row["currency"]] -= row["minor"]
+    for row in await conn.fetch(MONEY, org_id):
+        found[Account(row["account"]), row["currency"]] += row["minor"]
+    for row in await conn.fetch(PAID_OUT, org_id):
+        found[Account.BANK, row["currency"]] -= row["minor"]
+    return found
 
 
 async def currencies(conn: Connection, org_id: UUID) -> set[str]:
     """Of which currencies any of the compared accounts is kept."""
-    rows = await conn.fetch(CURRENCIES, org_id, [str(account) for account in PARTS])
+    rows = await conn.fetch(CURRENCIES, org_id, [str(account) for account in (*PARTS, *ASSETS)])
     return {row["currency"] for row in rows}
 
 

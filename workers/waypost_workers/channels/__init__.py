@@ -15,7 +15,8 @@ from waypost.notifications.providers.accounts import SmtpConfig
 from waypost.notifications.providers.checks import checked
 from waypost.platform.guarded import Guard, Names, outside
 from waypost.settings import BadSettings, Settings, reveal
-from waypost.wiring import Services, offered
+from waypost.wiring import Services
+from waypost.wiring_work import offered
 from waypost_workers.channels.apprise import AppriseChannel, is_there
 from waypost_workers.channels.console import Console
 from waypost_workers.channels.email import Email, MailServer
