@@ -35,9 +35,9 @@ from tests.notices import World, telling
 from tests.servers import Servers
 from tests.waiting import until
 from waypost.kernel.errors import Unavailable
-from waypost.notifications.domain import DeliveryFilter
 from waypost.notifications.providers.accounts import HttpConfig
 from waypost.notifications.providers_register import New
+from waypost.notifications.seen_domain import DeliveryFilter
 from waypost.notifications.states import State
 
 LAYBYS, PAYMENTS_EACH = 25, 50

@@ -9,7 +9,8 @@ from uuid import UUID
 from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.notifications import wire
-from waypost.notifications.domain import Delivery, Due, Message
+from waypost.notifications.domain import Due, Message
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import State
 from waypost.platform.database import Connection
 from waypost.realtime.service import Publisher, staff_room

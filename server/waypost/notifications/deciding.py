@@ -86,10 +86,13 @@ class Deciding:
             return no
         accounts = [] if test or due.channel not in HAVE_ACCOUNTS else await self._accounts(conn, due)
         no = await self._refused(conn, due, kind, accounts)
-        no = no or self._quiet(due, kind, rules) or await self._guarded(conn, due)
+        no = no or self._quiet(due, kind, rules)
         if no is not None:
             return no
-        text = await self._text(conn, due, rules)
+        now = await self._guarded(conn, due)
+        if isinstance(now, Stop):
+            return now
+        text = await self._text(conn, due, rules, now)
         if isinstance(text, Stop):
             return text
         choice = Choice(None) if test else await self._choice(conn, due, kind, rules, accounts)
@@ -127,17 +130,17 @@ class Deciding:
         until = quiet_until(rules.telling, due.time_zone or rules.time_zone, self.clock.now())
         return Stop(Event.HELD, QUIET, until) if until is not None else None
 
-    async def _guarded(self, conn: Connection, due: Due) -> Stop | None:
-        """Is it still true?"""
+    async def _guarded(self, conn: Connection, due: Due) -> Stop | Mapping[str, str]:
+        """Is it still true? Then the facts that are others by now."""
         guard = self.guards.get(due.kind)
-        reason = await guard(conn, due) if guard is not None else None
-        return Stop(Event.GUARDED, reason) if reason is not None else None
+        said = await guard(conn, due) if guard is not None else None
+        return Stop(Event.GUARDED, said) if isinstance(said, str) else said or {}
 
-    async def _text(self, conn: Connection, due: Due, rules: OrgSettings) -> Text | Stop:
-        """A retry says what the first try said."""
-        if due.text is not None:
+    async def _text(self, conn: Connection, due: Due, rules: OrgSettings, now: Mapping[str, str]) -> Text | Stop:
+        """A retry says what the first try said; unless that was surely not sent, and facts may be others by now."""
+        if due.text is not None and (due.doubted or not now):
             return due.text
-        facts = {**due.facts, "brandColour": rules.selling.colour}
+        facts = {**due.facts, **now, "brandColour": rules.selling.colour}
         try:
             return await self.words.text(
                 conn, due.org_id, due.kind, due.channel, due.locale, facts, address=due.address

@@ -14,8 +14,8 @@ from datetime import UTC
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from waypost.notifications.domain import Delivery
 from waypost.notifications.render import TEMPLATES
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.service import Notifications
 from waypost.platform.addresses import is_from_here
 from waypost.platform.pages import HEADERS

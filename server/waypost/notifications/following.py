@@ -21,12 +21,12 @@ from waypost.notifications.addresses import REPEATABLE, Contact
 from waypost.notifications.alert_domain import CUSTOMER_UNREACHABLE, DELIVERY_IN_DOUBT
 from waypost.notifications.alerts import alert
 from waypost.notifications.announce import Announcer
-from waypost.notifications.domain import Delivery
 from waypost.notifications.keeping import Keeper, Ways
 from waypost.notifications.kinds import KINDS, Kind
 from waypost.notifications.making import NewDelivery
 from waypost.notifications.planning import Gone, Planned, is_unreachable, is_untold, stand_in
 from waypost.notifications.ports import Contacts
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import MAX_ATTEMPTS, State
 from waypost.notifications.storage_follow import Ended, may_repeat
 from waypost.platform.database import SYSTEM, Connection, Database

@@ -13,8 +13,10 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Invalid, NotFound
 from waypost.kernel.principal import PLANNERS, WATCHERS, Principal, Role
 from waypost.notifications import wire
-from waypost.notifications.domain import Filter, NamedNobody, NotificationNotFound
+from waypost.notifications import wire_asked as asked
+from waypost.notifications.domain import NamedNobody, NotificationNotFound
 from waypost.notifications.resending import Resending
+from waypost.notifications.seen_domain import Filter
 from waypost.notifications.service import Notifications
 from waypost.platform.codec import instant
 from waypost.platform.queries import PageQuery
@@ -51,19 +53,19 @@ class NotificationRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("GET", PATH, self.list_all, answer=wire.Notification, listing=True, query=wire.NotificationsQuery,
+            Route("GET", PATH, self.list_all, answer=wire.Notification, listing=True, query=asked.NotificationsQuery,
                   roles=WATCHERS, errors=(Invalid,)),
-            Route("GET", PATH + "/figures", self.figures, answer=wire.Figures, query=wire.DeliveryFiguresQuery,
+            Route("GET", PATH + "/figures", self.figures, answer=wire.Figures, query=asked.DeliveryFiguresQuery,
                   roles=WATCHERS, costly=True, errors=(Invalid,)),
             Route("GET", ONE, self.get, answer=wire.NotificationDetail, roles=WATCHERS, errors=(NotificationNotFound,)),
-            Route("POST", ONE + "/resend", self.resend, answer=wire.Resent, body=wire.Why, status=202, roles=PLANNERS,
+            Route("POST", ONE + "/resend", self.resend, answer=wire.Resent, body=asked.Why, status=202, roles=PLANNERS,
                   idempotent=True, errors=(NotificationNotFound, NamedNobody)),
             *(self._trail(trail) for trail in self.trails),
         ]  # fmt: skip
 
     async def list_all(self, request: web.Request) -> web.Response:
         """What people were told, newest first."""
-        query = read_query(request, wire.NotificationsQuery)
+        query = read_query(request, asked.NotificationsQuery)
         page = await self.notifications.list(request[PRINCIPAL], query.wanted(), query.limit, query.cursor)
         return reply_page(request, page, wire.Notification.from_domain)
 
@@ -76,8 +78,8 @@ class NotificationRoutes:
 
     async def figures(self, request: web.Request) -> web.Response:
         """How many went out, came and failed; how fast, and at what cost: by day, kind, channel and provider."""
-        query = read_query(request, wire.DeliveryFiguresQuery)
-        given = wire.span(query.since, query.until)
+        query = read_query(request, asked.DeliveryFiguresQuery)
+        given = asked.span(query.since, query.until)
         until = given[1] or self.clock.now()
         since = given[0] or until - A_WEEK
         rows = await self.notifications.figures(request[PRINCIPAL], since, until)
@@ -86,7 +88,7 @@ class NotificationRoutes:
     async def resend(self, request: web.Request) -> web.Response:
         """Tell them the same once more, to where they are reached now: as a new notification."""
         notification_id = path_id(request, "notification_id", NotificationNotFound)
-        body = await read_body(request, wire.Why)
+        body = await read_body(request, asked.Why)
         await self.resending.resend(request[PRINCIPAL], notification_id, body.why)
         return reply(wire.Resent(notification_id), status=202)
 

@@ -15,13 +15,14 @@ from waypost.kernel.ids import new_id
 from waypost.notifications import storage_made, storage_outbox
 from waypost.notifications.addresses import ChannelName, Contact
 from waypost.notifications.announce import Announcer
-from waypost.notifications.domain import RESENT, Delivery, Text, Waiting
+from waypost.notifications.domain import RESENT, Text, Waiting
 from waypost.notifications.inbox import announce as inbox
 from waypost.notifications.inbox import storage as storage_inbox
 from waypost.notifications.making import Made, Maker, Meant, NewDelivery
 from waypost.notifications.ports import EventSink
 from waypost.notifications.reading import Read
 from waypost.notifications.render import Form, Renderer
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import State
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import log, request_id

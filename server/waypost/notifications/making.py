@@ -8,9 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 from waypost.notifications.addresses import ChannelName, Contact, facts_of
-from waypost.notifications.domain import Delivery, Notice, Notification, Queue, Text, Waiting
+from waypost.notifications.domain import Notice, Queue, Text, Waiting
 from waypost.notifications.kinds import Group, Kind
 from waypost.notifications.planning import Planned, plan
+from waypost.notifications.seen_domain import Delivery, Notification
 from waypost.notifications.states import MAX_ATTEMPTS, State
 
 LOCALE = "en"  # of a customer who has asked for no language

@@ -28,9 +28,10 @@ class Contacts(Protocol):
         ...
 
 
-# Asked inside the claim: why this must not be sent any more (a stable word), or None. What it reads is read in the
-# very transaction that claims, so that a change which commits first is seen.
-Guard = Callable[[Connection, Due], Awaitable[str | None]]
+# Asked inside the claim: why this must not be sent any more (a stable word), or None; of what is still to be said, it
+# may give the facts that are others by now. What it reads is read in the very transaction that claims, so that a change
+# which commits first is seen.
+Guard = Callable[[Connection, Due], Awaitable[str | Mapping[str, str] | None]]
 
 # Told of every promise as it is kept, in the transaction that closes its row, the batch of a pass at once: what
 # subscribers want to hear of becomes events of theirs. It may be called again with a row that it has seen (its key is

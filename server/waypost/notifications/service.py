@@ -16,15 +16,8 @@ from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import WATCHERS, Principal
 from waypost.kernel.zones import zone_or_utc
 from waypost.notifications import storage_seen, storage_upkeep
-from waypost.notifications.domain import (
-    Delivery,
-    DeliveryFilter,
-    Figure,
-    Filter,
-    NotificationNotFound,
-    Seen,
-    Told,
-)
+from waypost.notifications.domain import NotificationNotFound
+from waypost.notifications.seen_domain import Delivery, DeliveryFilter, Figure, Filter, Seen, Told
 from waypost.platform.database import SYSTEM, Connection, Database
 
 ON_THE_PAGE = 100

@@ -17,8 +17,9 @@ from asyncpg import Record
 
 from waypost.notifications import states
 from waypost.notifications.addresses import ChannelName
-from waypost.notifications.domain import Delivery, Due, Message, Text, Try, Used
+from waypost.notifications.domain import Due, Message, Text, Try, Used
 from waypost.notifications.kinds import KINDS
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import NEVER, NEXT, Event, Outcome, OutcomeKind, State, Verdict, moved_by
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import log

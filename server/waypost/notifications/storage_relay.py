@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from waypost.notifications.addresses import ChannelName
-from waypost.notifications.domain import Delivery, Poke, Queue
+from waypost.notifications.domain import Poke, Queue
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.storage import SEEN, delivery_of
 from waypost.platform.database import Connection
 

@@ -9,16 +9,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from waypost.notifications.domain import (
-    Attempt,
-    Delivery,
-    DeliveryFilter,
-    Figure,
-    Filter,
-    Notification,
-    Seen,
-)
 from waypost.notifications.kinds import KINDS
+from waypost.notifications.seen_domain import Attempt, Delivery, DeliveryFilter, Figure, Filter, Notification, Seen
 from waypost.notifications.storage import SEEN, delivery_of
 from waypost.platform.database import Connection
 

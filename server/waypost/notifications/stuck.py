@@ -11,8 +11,9 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.principal import PLANNERS, Principal
 from waypost.notifications import storage, storage_seen
 from waypost.notifications.announce import Announcer
-from waypost.notifications.domain import Delivery, DeliveryFilter, DeliveryMoveRefused, DeliveryNotFound
+from waypost.notifications.domain import DeliveryMoveRefused, DeliveryNotFound
 from waypost.notifications.kinds import validity_of
+from waypost.notifications.seen_domain import Delivery, DeliveryFilter
 from waypost.notifications.states import MAX_ATTEMPTS, Event, moved_by
 from waypost.platform.database import Connection, Database
 from waypost.realtime.service import Publisher

@@ -2,120 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
-from waypost.kernel.errors import invalid_field
-from waypost.notifications import domain
-from waypost.notifications.addresses import ChannelName
+from waypost.notifications import seen_domain
 from waypost.notifications.reasons import in_words
 from waypost.notifications.states import State
-from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none, utc
-from waypost.platform.queries import PageQuery
-
-Word = Annotated[str, Meta(min_length=1, max_length=60, pattern=NO_NUL)]
-Moment = Annotated[datetime, Meta(tz=True)]
-MOST_AT_ONCE = 500
-
-
-class NotificationsQuery(PageQuery):
-    """Which notifications a list shows. ``state``, ``reason``, ``channel``: of one of its deliveries."""
-
-    state: State | None = None
-    kind: Word | None = None
-    reason: Word | None = None
-    channel: ChannelName | None = None
-    trip_id: UUID | None = None
-    layby_id: UUID | None = None
-    payment_id: UUID | None = None
-    invoice_id: UUID | None = None
-    customer_id: UUID | None = None
-    since: Moment | None = None
-    until: Moment | None = None
-
-    def wanted(self) -> domain.Filter:
-        about = [each for each in (self.trip_id, self.layby_id, self.payment_id, self.invoice_id) if each is not None]
-        return domain.Filter(
-            self.state,
-            self.kind,
-            about or None,
-            self.customer_id,
-            self.reason,
-            self.channel,
-            *span(self.since, self.until),
-        )
-
-
-class DeliveriesQuery(PageQuery):
-    """Which deliveries a list shows: `state=dead` are the dead letters. ``address`` needs ``channel``."""
-
-    state: State | None = None
-    kind: Word | None = None
-    reason: Word | None = None
-    channel: ChannelName | None = None
-    address: Annotated[str, Meta(min_length=1, max_length=300, pattern=NO_NUL)] | None = None
-    provider_id: UUID | None = None
-    since: Moment | None = None
-    until: Moment | None = None
-
-    def wanted(self) -> domain.DeliveryFilter:
-        return domain.DeliveryFilter(
-            self.state,
-            self.kind,
-            self.reason,
-            self.channel,
-            self.address,
-            self.provider_id,
-            *span(self.since, self.until),
-        )
-
-
-class DeliveryFiguresQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Of what was made from ``since`` up to, not including, ``until``; the last seven days unless given."""
-
-    since: Moment | None = None
-    until: Moment | None = None
-
-
-class Why(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Why a person sends it once more; kept in the audit log."""
-
-    why: Annotated[str, Meta(min_length=1, max_length=500, pattern=SOME_TEXT)]
-
-
-class Resolution(Why):
-    """What a person has decided of a delivery in doubt, and why."""
-
-    action: Literal["send_again", "let_be"]
-
-
-class ReplayRange(Why):
-    """Which of those that were given up, or refused, are sent once more: the oldest first, ``limit`` of them."""
-
-    state: Literal["dead", "failed"]
-    kind: Word | None = None
-    reason: Word | None = None
-    channel: ChannelName | None = None
-    provider_id: UUID | None = None
-    since: Moment | None = None
-    until: Moment | None = None
-    limit: Annotated[int, Meta(ge=1, le=MOST_AT_ONCE)] = 100
-
-    def wanted(self) -> domain.DeliveryFilter:
-        return domain.DeliveryFilter(
-            State(self.state),
-            self.kind,
-            self.reason,
-            self.channel,
-            None,
-            self.provider_id,
-            *span(self.since, self.until),
-        )
+from waypost.platform.codec import Instant, instant, instant_or_none
 
 
 class Replayed(msgspec.Struct, rename="camel"):
@@ -144,7 +41,7 @@ class Attempt(msgspec.Struct, rename="camel", omit_defaults=True):
     latency_ms: int | None = None
 
     @classmethod
-    def from_domain(cls, a: domain.Attempt) -> Attempt:
+    def from_domain(cls, a: seen_domain.Attempt) -> Attempt:
         return cls(
             a.attempt, a.provider, instant(a.started_at), instant_or_none(a.finished_at), a.outcome, a.reason, a.status,
             a.latency_ms,
@@ -180,11 +77,11 @@ class Delivery(msgspec.Struct, rename="camel", omit_defaults=True):
     instead_of: UUID | None = None
 
     @classmethod
-    def from_domain(cls, d: domain.Delivery) -> Delivery:
+    def from_domain(cls, d: seen_domain.Delivery) -> Delivery:
         return cls(**_of(d))
 
     @classmethod
-    def from_seen(cls, seen: domain.Seen) -> Delivery:
+    def from_seen(cls, seen: seen_domain.Seen) -> Delivery:
         return cls(**_of(seen.delivery), **_more(seen))
 
 
@@ -195,7 +92,7 @@ class KindedDelivery(Delivery):
     created_at: Instant | None = None
 
     @classmethod
-    def of(cls, seen: domain.Seen) -> KindedDelivery:
+    def of(cls, seen: seen_domain.Seen) -> KindedDelivery:
         made = instant(seen.created_at)
         return cls(**_of(seen.delivery), **_more(seen), kind=seen.delivery.kind, created_at=made)
 
@@ -209,7 +106,7 @@ class DeliveryDetail(Delivery):
     attempts: list[Attempt] = []
 
     @classmethod
-    def with_attempts(cls, seen: domain.Seen, attempts: list[domain.Attempt]) -> DeliveryDetail:
+    def with_attempts(cls, seen: seen_domain.Seen, attempts: list[seen_domain.Attempt]) -> DeliveryDetail:
         d = seen.delivery
         return cls(
             **_of(d), **_more(seen), template=seen.template, subject=d.subject, body=d.body,
@@ -240,7 +137,7 @@ class Notification(msgspec.Struct, rename="camel", omit_defaults=True):
     resent_from: UUID | None = None
 
     @classmethod
-    def from_domain(cls, told: domain.Told) -> Notification:
+    def from_domain(cls, told: seen_domain.Told) -> Notification:
         return cls(**_told(told.notification), deliveries=[Delivery.from_seen(d) for d in told.deliveries])
 
 
@@ -264,7 +161,7 @@ class NotificationDetail(msgspec.Struct, rename="camel", omit_defaults=True):
     resent_from: UUID | None = None
 
     @classmethod
-    def from_domain(cls, told: domain.Told) -> NotificationDetail:
+    def from_domain(cls, told: seen_domain.Told) -> NotificationDetail:
         tries = {s.delivery.id: [a for a in told.attempts if a.delivery_id == s.delivery.id] for s in told.deliveries}
         details = [DeliveryDetail.with_attempts(seen, tries[seen.delivery.id]) for seen in told.deliveries]
         return cls(**_told(told.notification), deliveries=details)
@@ -294,7 +191,7 @@ class Figure(msgspec.Struct, rename="camel", omit_defaults=True):
     p95_s: float | None = None
 
     @classmethod
-    def from_domain(cls, figure: domain.Figure) -> Figure:
+    def from_domain(cls, figure: seen_domain.Figure) -> Figure:
         values = {name: getattr(figure, name) for name in cls.__struct_fields__}
         return cls(**values | {"cost": decimal_text(figure.cost)})
 
@@ -319,22 +216,7 @@ class DeliveryChanged(msgspec.Struct, rename="camel", omit_defaults=True):
     reason: str | None = None
 
 
-def span(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """``Invalid`` for a moment beyond all calendars, or a span that ends before it begins."""
-    since, until = _checked("since", since), _checked("until", until)
-    if since is not None and until is not None and until <= since:
-        raise invalid_field("until", "the span ends before it begins")
-    return since, until
-
-
-def _checked(field: str, at: datetime | None) -> datetime | None:
-    try:
-        return utc(at) if at is not None else None
-    except ValueError as error:
-        raise invalid_field(field, str(error)) from error
-
-
-def _told(n: domain.Notification) -> dict[str, Any]:
+def _told(n: seen_domain.Notification) -> dict[str, Any]:
     about = f"{n.subject_kind}_id"
     return {
         "id": n.id,
@@ -351,7 +233,7 @@ def _told(n: domain.Notification) -> dict[str, Any]:
     }
 
 
-def _of(d: domain.Delivery) -> dict[str, Any]:
+def _of(d: seen_domain.Delivery) -> dict[str, Any]:
     return {
         "id": d.id,
         "notification_id": d.notification_id,
@@ -368,7 +250,7 @@ def _of(d: domain.Delivery) -> dict[str, Any]:
     }
 
 
-def _more(seen: domain.Seen) -> dict[str, Any]:
+def _more(seen: seen_domain.Seen) -> dict[str, Any]:
     return {
         "provider_id": seen.provider_id,
         "sender": seen.sender,

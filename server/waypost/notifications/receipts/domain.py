@@ -13,8 +13,8 @@ from uuid import UUID
 
 from waypost.kernel.errors import Denied, NotFound
 from waypost.notifications.addresses import ChannelName
-from waypost.notifications.domain import Delivery
 from waypost.notifications.providers.reports import Reading, Report, Road, Said
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import Event
 
 # A report that names a message by the provider's name of it may overtake the answer which tells us that name.

@@ -12,11 +12,11 @@ from waypost.notifications.addresses import ChannelName
 from waypost.notifications.announce import Announcer
 from waypost.notifications.consent import asking
 from waypost.notifications.consent.domain import Why, sender_of
-from waypost.notifications.domain import Delivery
 from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.providers.reports import Report, Said
 from waypost.notifications.receipts import storage
 from waypost.notifications.receipts.domain import MOVES, Disposition, Receipt, is_anothers, waits
+from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import State
 from waypost.platform.database import Connection
 from waypost.realtime.service import Publisher
