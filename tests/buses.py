@@ -75,7 +75,9 @@ async def node(url: str, *, history_events: int = 1000, audit_every_s: float = 2
 
 
 @asynccontextmanager
-async def idle_node(url: str, *, history_events: int = 1000, audit_every_s: float = 20.0) -> AsyncIterator[Node]:
+async def idle_node(
+    url: str, *, history_events: int = 1000, history_bytes: int = 4 * 1024 * 1024, audit_every_s: float = 20.0
+) -> AsyncIterator[Node]:
     """One that only sends, as a worker does."""
     redis = open_bus_redis(url)
     told: dict[str, list[Event | Place]] = {}
@@ -86,7 +88,14 @@ async def idle_node(url: str, *, history_events: int = 1000, audit_every_s: floa
     def declare(room: str, place: Place) -> None:
         told.setdefault(room, []).append(place)
 
-    bus = RedisBus(redis, deliver, declare, history_events=history_events, audit_every_s=audit_every_s)
+    bus = RedisBus(
+        redis,
+        deliver,
+        declare,
+        history_events=history_events,
+        history_bytes=history_bytes,
+        audit_every_s=audit_every_s,
+    )
     try:
         yield Node(redis, bus, told)
     finally:

@@ -206,6 +206,10 @@ class Settings(BaseSettings):
     history_events: Annotated[
         int, Field(ge=10, le=100_000, description="A room's last events that are kept for those who come back.")
     ] = 1000
+    history_bytes: Annotated[
+        int,
+        Field(ge=1024, le=1 << 30, description="So many bytes of them at most; a fleet of thousands fills it first."),
+    ] = 4_194_304
     history_s: Annotated[
         int, Field(ge=10, le=86400, description="How long they are kept after the room's last event, seconds.")
     ] = 900

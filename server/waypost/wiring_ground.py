@@ -72,7 +72,12 @@ def the_hub(settings: Settings, clock: Clock, redis: BusRedis, identity: Identit
         ),
         Paces(settings.fleet_tick_ms / 1000 * (1 - OF_PUBLISHER), settings.crowd, settings.crowd_tick_ms / 1000),
         lambda deliver, declare: RedisBus(
-            redis, deliver, declare, history_events=settings.history_events, history_s=settings.history_s
+            redis,
+            deliver,
+            declare,
+            history_events=settings.history_events,
+            history_bytes=settings.history_bytes,
+            history_s=settings.history_s,
         ),
     )
 

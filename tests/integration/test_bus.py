@@ -17,7 +17,7 @@ from tests.servers import Servers
 from tests.waiting import until
 from waypost.platform.embedded.ports import free_port
 from waypost.realtime.bus import RedisAway, RedisBus
-from waypost.realtime.events import Place, outgoing
+from waypost.realtime.events import Outgoing, Place, outgoing
 from waypost.realtime.scripts import channel_of, keys_of
 
 OTHER_ROOM = "org:0190f5c2-8f2e-7a5c-9d7e-3b1f2a4c5d6e:trip:0190f5c2-8f2e-7a5c-9d7e-000000000001"
@@ -207,6 +207,51 @@ async def test_a_history_that_was_trimmed_or_has_expired_is_not_handed_out_in_pa
         await ground.at().delete(keys_of(ROOM)[1])  # as its expiry does
         assert (await sender.bus.missed(ROOM, Place(start.epoch, 499)))[1] is None
         assert (await sender.bus.missed(ROOM, Place(start.epoch, 500)))[1] == []
+
+
+async def test_a_history_is_bounded_in_bytes_as_well_and_what_is_left_of_it_is_whole(url: str, ground: Ground):
+    most = 64 * 1024
+    async with idle_node(url, history_bytes=most) as sender:
+        start = await sender.bus.place(ROOM)
+        for first in range(1, 401, 20):
+            await sender.bus.send([filling(n, 2000) for n in range(first, first + 20)])
+            assert await held(ground) <= most
+        kept = await ground.at().xlen(keys_of(ROOM)[1])
+        assert kept * 2000 > most // 4, "half of it at most is let go at a time"
+        assert (await sender.bus.missed(ROOM, start))[1] is None
+        assert (await sender.bus.missed(ROOM, Place(start.epoch, 399 - kept)))[1] is None
+        _, events = await sender.bus.missed(ROOM, Place(start.epoch, 400 - kept))
+        assert events is not None
+        assert [event.seq for event in events] == list(range(401 - kept, 401))
+        await sender.bus.send([filling(401, 2 * most)])
+        _, events = await sender.bus.missed(ROOM, Place(start.epoch, 400))
+        assert events is not None, "one event that is larger than all may be is kept alone"
+        assert [event.seq for event in events] == [401]
+        assert await ground.at().xlen(keys_of(ROOM)[1]) == 1
+
+
+async def test_a_log_of_before_the_bound_in_bytes_is_read_on_and_added_to(here: Node, ground: Ground):
+    epoch = (await here.bus.place(ROOM)).epoch
+    await send(here.bus, 1, 3)
+    meta, history = keys_of(ROOM)
+    entries = await ground.at().xrange(history)
+    await ground.at().delete(history)
+    await ground.at().hdel(meta, "b")
+    for seq, (_, fields) in enumerate(entries, 1):
+        await ground.at().xadd(history, fields, id=f"{seq}-0")
+    await here.bus.send([numbered(4)])
+    _, events = await here.bus.missed(ROOM, Place(epoch, 0))
+    assert events is not None
+    assert [event.seq for event in events] == [1, 2, 3, 4]
+
+
+def filling(number: int, size: int) -> Outgoing:
+    return outgoing(ROOM, NAME, {"n": number, "text": "x" * size})
+
+
+async def held(ground: Ground) -> int:
+    """Bytes of the events in the room's log."""
+    return sum(len(fields[b"d"]) for _, fields in await ground.at().xrange(keys_of(ROOM)[1]))
 
 
 async def test_what_redis_keeps_of_a_room_expires(here: Node, ground: Ground):

@@ -159,8 +159,10 @@ async def test_a_receiver_that_was_changed_hears_no_more(api: Api, org: Org, oth
 
 def test_the_settings_of_the_history_reach_the_bus(services: Services, environment: dict[str, str]):
     settings = Settings.from_env(environment)
-    assert (services.hub.bus.history_events, services.hub.bus.history_s) == (
+    bus = services.hub.bus
+    assert (bus.history_events, bus.history_bytes, bus.history_s) == (
         settings.history_events,
+        settings.history_bytes,
         settings.history_s,
     )
 

@@ -8,6 +8,7 @@ import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -29,6 +30,7 @@ from tests.stacks import (
 from tests.waiting import until
 from waypost.realtime.connection import Connection
 from waypost.realtime.fanout import Options, WebSocket
+from waypost.realtime.traffic import ENDED_AT_ONCE, Traffic
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -208,3 +210,29 @@ async def test_an_odd_end_keeps_no_other_from_ending_then_or_later(monkeypatch: 
         assert list(there.stack.members.main.values()) == odd
         odd[0].shut("odd")
         await until(lambda: len(there.desk.left) == 5)
+
+
+class Ending:
+    """A transport and the connection over it; both count how often they are ended."""
+
+    closed = lost_by = 0
+
+    def close(self) -> None:
+        Ending.closed += 1
+
+    def lost(self, _line: WebSocket) -> None:
+        Ending.lost_by += 1
+
+
+async def test_sockets_that_end_together_are_closed_for_some_at_a_time():
+    """To close one is most of what its end costs: ten thousand in one turn of the loop would hold up everybody."""
+    traffic, crowd = Traffic(Options()), 2 * ENDED_AT_ONCE + 50
+    Ending.closed = Ending.lost_by = 0
+    for _ in range(crowd):
+        line = WebSocket(traffic)
+        line.transport = line.connection = cast("Any", Ending())
+        assert line.eof_received(), "it is not the transport that closes"
+    assert (Ending.closed, Ending.lost_by) == (0, 0)
+    for done in (ENDED_AT_ONCE, 2 * ENDED_AT_ONCE, crowd, crowd):
+        await asyncio.sleep(0)
+        assert (Ending.closed, Ending.lost_by) == (done, done)

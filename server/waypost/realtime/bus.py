@@ -56,6 +56,7 @@ class RedisBus:
     deliver: Callable[[Event], None] = _nobody
     declare: Callable[[str, Place], None] = _nobody
     history_events: int = 1000
+    history_bytes: int = 4 * 1024 * 1024
     history_s: int = 15 * 60
     audit_every_s: float = AUDIT_EVERY_S
     shards: Shards = field(init=False)
@@ -67,7 +68,8 @@ class RedisBus:
 
     def __post_init__(self) -> None:
         self.shards = Shards(self.redis if isinstance(self.redis, BusRedis) else BusRedis((self.redis,)))
-        self.record = Record(self.shards, Lives(COUNTER_LIFE_S, self.history_s, self.history_events, KEY_LIFE_S))
+        lives = Lives(COUNTER_LIFE_S, self.history_s, self.history_events, self.history_bytes, KEY_LIFE_S)
+        self.record = Record(self.shards, lives)
         self.questions = Questions(self.record)
         self.live = LiveRooms(self.deliver, self.declare)
         self.alone = Alone(self.live)

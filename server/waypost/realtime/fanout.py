@@ -66,7 +66,17 @@ class WebSocket(WebSocketDataQueue):
     A message is handled as it arrives, so that there is no queue, and no task that waits at its end.
     """
 
-    __slots__ = ("connection", "deadline", "is_paused", "messages", "reader", "tail", "traffic", "transport")
+    __slots__ = (
+        "connection",
+        "deadline",
+        "is_paused",
+        "is_plain",
+        "messages",
+        "reader",
+        "tail",
+        "traffic",
+        "transport",
+    )
 
     def __init__(self, traffic: Traffic) -> None:
         # Not the base's: it would make the queue that we do without.
@@ -77,6 +87,7 @@ class WebSocket(WebSocketDataQueue):
         self.deadline: asyncio.TimerHandle | None = None
         self.messages = 0  # in the present read
         self.is_paused = False  # by its own write buffer
+        self.is_plain = True  # no TLS
         self.tail = b""
 
     async def take_over(self, request: web.Request) -> web.StreamResponse:
@@ -87,6 +98,7 @@ class WebSocket(WebSocketDataQueue):
         self.transport, self.tail = _released(request)
         if self.transport is None or self.transport.is_closing():
             raise ConnectionResetError
+        self.is_plain = self.transport.get_extra_info("sslcontext") is None
         self.reader = WebSocketReader(
             self, options.max_payload_bytes + 1, compress=bool(response.compress), decode_text=True
         )
@@ -121,6 +133,11 @@ class WebSocket(WebSocketDataQueue):
         if not patient:
             self.transport.close()
 
+    def close(self) -> None:
+        """Hang up once what was written has left."""
+        if self.transport is not None:
+            self.transport.close()
+
     def abort(self) -> None:
         """End it now."""
         if self.transport is not None:
@@ -134,11 +151,15 @@ class WebSocket(WebSocketDataQueue):
         if self.reader is not None:
             self.reader.feed_data(data)
 
-    def eof_received(self) -> None:
-        """The other side sends no more: to us it has ended, though its transport may have much to flush yet."""
+    def eof_received(self) -> bool:
+        """The other side sends no more: to us it has ended, though its transport may have much to flush yet. True: the
+        traffic closes that in its turn, since thousands of closed sockets are the most of what their end costs.
+        """
         connection, self.connection = self.connection, None
-        if connection is not None:
-            self.traffic.ended(connection, self)
+        if connection is None or self.transport is None:
+            return False
+        self.traffic.ended(connection, self)
+        return self.is_plain  # TLS closes at once, whatever is answered
 
     def connection_lost(self, _error: BaseException | None) -> None:
         """Its end, whoever made it."""
@@ -148,6 +169,7 @@ class WebSocket(WebSocketDataQueue):
             self.deadline.cancel()
         connection, self.connection = self.connection, None
         if connection is not None:
+            connection.pause()
             self.traffic.ended(connection, self)
 
     def pause_writing(self) -> None:

@@ -26,24 +26,26 @@ CALL_BYTES = 256 * 1024  # a script keeps everybody else waiting: so much in one
 _ROOM: Final = """
 local call, pack = redis.call, cmsgpack.pack
 local function place(meta, log, new, life)
-    local e, s, r = unpack(call('HMGET', meta, 'e', 's', 'r'))
+    local e, s, r, b = unpack(call('HMGET', meta, 'e', 's', 'r', 'b'))
     if not e or r ~= '%(run)s' then
-        e, s = new, 0
-        call('HSET', meta, 'e', e, 's', 0, 'r', '%(run)s')
+        e, s, b = new, 0, 0
+        call('HSET', meta, 'e', e, 's', 0, 'r', '%(run)s', 'b', 0)
         call('DEL', log)
     end
     call('EXPIRE', meta, life)
-    return e, tonumber(s)
+    return e, tonumber(s), tonumber(b or 0)
 end
 """
 # KEYS: counter and log of each room. For each room: its channel and its events, each {numbers to leave out, the key
-# under which a repeat is known or '', the packed event}. An event whose key is known is not counted: 0.
+# under which a repeat is known or '', the packed event}. An event whose key is known is not counted: 0. The second half
+# of an entry's id in the log is how many bytes the room was told before it in this epoch: what the log holds is the
+# difference to the oldest. A log that holds too many loses its older half; its newest event stays, however large.
 _PUBLISH: Final = f"""{_ROOM}
-local new, life, log_life, log_length, key_life, rooms = unpack(cmsgpack.unpack(ARGV[1]))
+local new, life, log_life, log_length, log_bytes, key_life, rooms = unpack(cmsgpack.unpack(ARGV[1]))
 local answer = {{}}
 for i, room in ipairs(rooms) do
     local meta, log, channel = KEYS[2 * i - 1], KEYS[2 * i], room[1]
-    local e, s = place(meta, log, new, life)
+    local e, s, b = place(meta, log, new, life)
     local numbers, before = {{}}, s
     for j, event in ipairs(room[2]) do
         if event[2] == '' or call('SET', event[2], '', 'NX', 'EX', key_life) then
@@ -54,16 +56,22 @@ for i, room in ipairs(rooms) do
         end
     end
     if s > before then
-        call('HSET', meta, 's', s)
         for j, event in ipairs(room[2]) do
             if numbers[j] > 0 then
                 if event[1] > 0 then call('DEL', log) end
                 local packed = '\\147' .. pack(e) .. pack(numbers[j]) .. event[3]
-                call('XADD', log, 'MAXLEN', '~', log_length, numbers[j] .. '-0', 'd', packed)
+                call('XADD', log, 'MAXLEN', '~', log_length, ('%%d-%%.0f'):format(numbers[j], b), 'd', packed)
+                b = b + #packed
                 call('SPUBLISH', channel, packed)
             end
         end
+        call('HSET', meta, 's', s, 'b', ('%%.0f'):format(b))
         call('EXPIRE', log, log_life)
+        local length = call('XLEN', log)
+        while length > 1 and b - tonumber(call('XRANGE', log, '-', '+', 'COUNT', 1)[1][1]:match('%%d+$')) > log_bytes do
+            length = math.floor(length / 2)
+            call('XTRIM', log, 'MAXLEN', length)
+        end
     end
     answer[i] = {{e, numbers}}
 end
@@ -77,7 +85,7 @@ for i, since in ipairs(places) do
     local e, s = place(KEYS[2 * i - 1], KEYS[2 * i], new, life)
     local found = {{}}
     if since[1] == e and s > since[2] and limit > 0 then
-        found = call('XRANGE', KEYS[2 * i], math.max(since[2], s - limit) + 1 .. '-0', '+')
+        found = call('XRANGE', KEYS[2 * i], math.max(since[2], s - limit) + 1, '+')
         for j, entry in ipairs(found) do found[j] = entry[2][2] end
     end
     answer[i] = {{e, s, found}}
@@ -98,6 +106,7 @@ class Lives(NamedTuple):
     counter_s: int
     log_s: int
     log_events: int
+    log_bytes: int
     key_s: int
 
 
@@ -149,7 +158,7 @@ def publish_calls(events: Sequence[Outgoing], new_epoch: str, lives: Lives) -> I
         for event in part:
             rooms.setdefault(event.room, []).append(event)
         told = [(channel_of(room), [_told(event) for event in of_room]) for room, of_room in rooms.items()]
-        packed = _pack((new_epoch, lives.counter_s, lives.log_s, lives.log_events, lives.key_s, told))
+        packed = _pack((new_epoch, lives.counter_s, lives.log_s, lives.log_events, lives.log_bytes, lives.key_s, told))
         yield Publish(Call(0, [key for room in rooms for key in keys_of(room)], packed), list(rooms.values()))
 
 

@@ -72,7 +72,6 @@ class Traffic:
 
     def ended(self, connection: Connection, line: WebSocket) -> None:
         """Its WebSocket has ended. Thousands may in one turn of the loop: the rest is done for some at a time."""
-        connection.pause()
         if not self._ended:
             self.loop.call_soon(self._end_some)
         self._ended.append((connection, line))
@@ -81,6 +80,7 @@ class Traffic:
         for _ in range(min(ENDED_AT_ONCE, len(self._ended))):
             connection, line = self._ended.popleft()
             try:
+                line.close()
                 connection.lost(line)
             except Exception:  # noqa: BLE001 - the others have ended as well
                 log.exception("end_failed")
