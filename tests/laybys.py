@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from waypost.laybys.domain import Instalment, Item, Layby, Order, Rhythm, Status
 from waypost.laybys.jurisdictions import JURISDICTIONS
 from waypost.laybys.rules import Terms, default_rules
@@ -39,7 +41,7 @@ def a_layby(*, place: str = "KE", currency: str = "KES", trade: str = "clothing"
         rhythm=Rhythm.FORTNIGHTLY,
         start_date=START,
         final_date=START + timedelta(days=42),
-        terms=Terms(default_rules(trade, currency, law), law),
+        terms=Terms(msgspec.structs.replace(default_rules(trade, currency, law), late_fee_minor=500), law),
         created_at=OPENED,
         updated_at=OPENED,
         version=1,

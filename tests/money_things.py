@@ -12,11 +12,12 @@ from tests.tills import Shop
 from waypost.invoices.domain import Line
 from waypost.invoices.service import NewInvoice
 from waypost.payments.prompts import Asked
+from waypost.payments.providers.accounts import Initiator
 from waypost.trips.service import NewTrip
 
 FIRST = {
     "account_id": "SELECT account_id FROM postings ORDER BY account_id LIMIT 1",
-    "payment_id": "SELECT id FROM payments ORDER BY id LIMIT 1",
+    "payment_id": "SELECT payment_id FROM reversal_requests LIMIT 1",
     "callback_id": "SELECT id FROM callbacks ORDER BY id LIMIT 1",
     "alert_id": "SELECT id FROM alerts ORDER BY id LIMIT 1",
 }
@@ -32,6 +33,8 @@ async def money_things(org: Org) -> dict[str, Any]:
     await money.callbacks.take(door.account, "confirmation", b"not to be understood", "127.0.0.1")
     await asyncio.gather(*money.callbacks.tasks)  # its alert is one of the things
     statement = await add(shop, account, [line("R1", datetime.now(UTC), paid_in="5.00")])
+    await money.providers.change(org.owner, account.id, {"config": {"initiator": Initiator("shop-api", "sealed")}})
+    await money.reversals.create(org.owner, (await shop.pay(layby, 10_00)).id, "paid twice")
     prompt = await money.prompts.create(org.owner, Asked(layby.id, "+254708374149"))
     buyer = await organisation(org.services, "Kwekwe Kitchens")
     await org.services.trips.create(org.owner, NewTrip(destination_org_id=buyer.org_id))

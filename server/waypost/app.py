@@ -19,6 +19,7 @@ from waypost.directory.http_devices import DeviceRoutes
 from waypost.directory.service import BOOKKEEPERS
 from waypost.identity.domain import TokenExpired, TokenInvalid
 from waypost.identity.http import IdentityRoutes
+from waypost.identity.http_logo import LogoPictures, LogoRoutes
 from waypost.identity.http_members import InvitationRoutes, MemberRoutes, OrganisationRoutes
 from waypost.invoices import told as invoices_told
 from waypost.invoices.domain import InvoiceNotFound
@@ -56,6 +57,7 @@ from waypost.payments.http_callbacks import CallbackRoutes
 from waypost.payments.http_documents import ReceiptRoutes
 from waypost.payments.http_prompts import PromptRoutes
 from waypost.payments.http_providers import ProviderRoutes
+from waypost.payments.http_reversals import ReversalRoutes
 from waypost.payments.http_signed import SignedRoutes
 from waypost.payments.http_statements import StatementRoutes
 from waypost.platform.addresses import Proxies, addresses
@@ -112,6 +114,7 @@ def route_table(services: Services) -> list[Route]:
         *HealthRoutes(services.health).routes(),
         *IdentityRoutes(services.identity).routes(),
         *OrganisationRoutes(services.organisations, services.audit).routes(),
+        *LogoRoutes(services.logos).routes(),
         *MemberRoutes(services.members).routes(),
         *InvitationRoutes(services.invitations, services.settings.public_url).routes(),
         *DirectoryRoutes(services.directory).routes(),
@@ -180,10 +183,11 @@ def _money_routes(services: Services) -> list[Route]:
         *CallbackRoutes(money.callbacks, money.reviews, refusals(services.limiter, _rates(services))).routes(),
         *SignedRoutes(money.callbacks, refusals(services.limiter, _rates(services))).routes(),
         *PromptRoutes(money.prompts).routes(),
+        *ReversalRoutes(money.reversals).routes(),
         *PaymentRoutes(
             money.payments, money.opening, money.refunds, money.credit, money.unmatched, money.bills
         ).routes(),
-        *ProviderRoutes(money.providers, public_url).routes(),
+        *ProviderRoutes(money.providers, money.registrations, public_url).routes(),
         *InvoicePaperRoutes(money.invoice_papers, money.press).routes(),
         *LaybyPaperRoutes(money.layby_papers, money.press).routes(),
         *ReceiptRoutes(money.receipts, money.press).routes(),
@@ -254,7 +258,7 @@ def build_app(services: Services) -> web.Application:
 
 def _pages(services: Services) -> list[Route]:
     """What is no part of the API. The developer's page only where its channel is on."""
-    pages = [*StopPage(services.telling.stopping).routes(), *Pages().routes()]
+    pages = [*StopPage(services.telling.stopping).routes(), *LogoPictures(services.logos).routes(), *Pages().routes()]
     if ChannelName.CONSOLE in offered(services.settings):
         pages += DevOutbox(services.notifications).routes()
     return pages

@@ -22,6 +22,7 @@ from waypost.identity import tokens
 from waypost.identity.audit import Audit
 from waypost.identity.domain import OrgSettings
 from waypost.identity.invitations import Invitations
+from waypost.identity.logos import Logos
 from waypost.identity.members import Members, Organisations
 from waypost.identity.operator import Operator
 from waypost.identity.passwords import passwords
@@ -37,6 +38,7 @@ from waypost.kernel.remembered import Remembered
 from waypost.laybys.orders import Arrivals
 from waypost.laybys.ports import Ground
 from waypost.notifications.addresses import Contact
+from waypost.notifications.caps import Caps
 from waypost.notifications.resending import Resending
 from waypost.notifications.service import FIGURES_AT_ONCE, Notifications
 from waypost.notifications.stuck import Stuck
@@ -99,6 +101,7 @@ class Services:
     identity: Identity
     operator: Operator
     organisations: Organisations
+    logos: Logos
     members: Members
     invitations: Invitations
     watch: Watch
@@ -226,7 +229,8 @@ def _assemble(
         sessions=sessions,
         identity=identity,
         operator=Operator(database, clock, identity.passwords),
-        organisations=Organisations(database, clock, rules),
+        organisations=Organisations(database, clock, rules, (Caps(clock).changed,)),
+        logos=Logos(database, clock, rules),
         members=members,
         invitations=Invitations(database, clock, hashing, sessions, throttle),
         watch=Watch((sessions, devices), clock),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from waypost.analytics.service import LaybyFigures
+from waypost.identity.logos import Logos
 from waypost.identity.rules import Rules
 from waypost.invoices.issuing import Issuing
 from waypost.invoices.overdue import OverdueInvoices
@@ -35,6 +36,7 @@ from waypost.payments.callbacks import Callbacks
 from waypost.payments.credit import Credit
 from waypost.payments.days import Days
 from waypost.payments.doors import Doors
+from waypost.payments.on_account import OnAccount
 from waypost.payments.opening import Opening
 from waypost.payments.ports import Reader
 from waypost.payments.prompts import Prompts
@@ -44,6 +46,8 @@ from waypost.payments.providers_register import ProviderRegister
 from waypost.payments.receipt_papers import Receipts
 from waypost.payments.reconcile import Reconciliation, Reconciliations
 from waypost.payments.refunds import Refunds
+from waypost.payments.registrations import Registrations
+from waypost.payments.reversals import Reversals
 from waypost.payments.reviews import Reviews
 from waypost.payments.service import Payments
 from waypost.payments.statement_reader import StatementReader
@@ -111,6 +115,8 @@ class Money:
     callbacks: Callbacks
     reviews: Reviews
     prompts: Prompts
+    reversals: Reversals
+    registrations: Registrations
     alerts: Alerts
     layby_papers: LaybyPapers
     invoice_papers: InvoicePapers
@@ -134,7 +140,7 @@ def money_over(ground: Footing) -> Money:
         ledger=Ledger(database),
         ledger_upkeep=ledger_upkeep,
         invoices=invoices,
-        issuing=Issuing(invoices),
+        issuing=Issuing(invoices, OnAccount(clock, publisher)),
         overdue_invoices=OverdueInvoices(database, clock, rules),
         rule_book=RuleBook(database, clock, rules),
         sweeps=Sweeps(database, clock, publisher),
@@ -161,11 +167,13 @@ def money_over(ground: Footing) -> Money:
         callbacks=Callbacks(database, clock, Doors(register, clock), work),
         reviews=Reviews(database, clock, bookings, register),
         prompts=Prompts(database, clock, ground.box),
+        reversals=Reversals(database, clock, ground.box, register),
+        registrations=Registrations(database, clock, ground.box, register),
         alerts=Alerts(database, clock, publisher),
         layby_papers=LaybyPapers(database, clock),
         invoice_papers=InvoicePapers(invoices, rules, clock),
         receipts=Receipts(database, clock),
-        press=Press(),
+        press=Press(pictures=Logos(database, clock, rules).png),
     )
 
 

@@ -20,6 +20,7 @@ from waypost.notifications.digests import Digests
 from waypost.notifications.domain import Notice
 from waypost.notifications.inbox.service import Inbox
 from waypost.notifications.kinds import EXPORT_READY
+from waypost.notifications.opting_out import OptOutWatch
 from waypost.notifications.ports import EventSink
 from waypost.notifications.provider_trials import ProviderTrials
 from waypost.notifications.providers_register import MessageProviders
@@ -76,6 +77,7 @@ class Telling:
     receipts: Receipts
     heard: Heard
     digests: Digests
+    opt_outs: OptOutWatch
     event_sink: EventSink
     webhooks: Webhooks
     webhook_log: WebhookLog
@@ -108,6 +110,7 @@ def telling_over(ground: Footing) -> Telling:
         receipts=Receipts(database, clock, work.doors, work),
         heard=Heard(database),
         digests=Digests(database, clock, ground.rules),
+        opt_outs=OptOutWatch(database, clock, publisher, ground.rules),
         event_sink=take_all,
         webhooks=webhooks,
         webhook_log=WebhookLog(webhooks),

@@ -23,7 +23,9 @@ from waypost.notifications.render import renderer
 from waypost.notifications.words.service import Words
 from waypost.payments import notices as payment_notices
 from waypost.payments.asking import Asking
-from waypost.payments.ports import PromptProvider
+from waypost.payments.ports import AddressProvider, PromptProvider, ReversalProvider
+from waypost.payments.registering import Registering
+from waypost.payments.reversing import Reversing
 from waypost.settings import Settings
 from waypost.trips import notices
 from waypost.webhooks import sending as webhook_sending
@@ -60,7 +62,7 @@ def relay_over(services: Services) -> Relay:
     """The use cases of a relay process."""
     ground = services.database, services.clock, services.realtime
     keeper = Keeper(
-        services.clock, services.realtime, offered(services.settings), renderer(), services.telling.event_sink
+        services.clock, services.realtime, offered(services.settings), Words(renderer()), services.telling.event_sink
     )
     following = Following(*ground, services.book, services.rules, keeper)
     return Relay(*ground, services.book, keeper, following, _pace(services.settings))
@@ -78,7 +80,7 @@ def deliveries_over(
         services.limiter,
         services.rules,
         services.telling.providers,
-        Words(renderer()),
+        Words(renderer(), settings.public_url),
         services.telling.tokens,
         GUARDS,
         _pace(settings),
@@ -123,6 +125,28 @@ def asking_over(services: Services, provider: PromptProvider) -> Asking:
         settings.public_url,
         timedelta(seconds=settings.delivery_lease_s),
     )
+
+
+def reversing_over(services: Services, provider: ReversalProvider) -> Reversing:
+    """The use case of a worker that asks for reversals; ``provider`` as above."""
+    money, settings = services.money, services.settings
+    return Reversing(
+        services.database,
+        services.clock,
+        money.bookings.publisher,
+        services.box,
+        money.providers,
+        provider,
+        settings.public_url,
+        timedelta(seconds=settings.delivery_lease_s),
+    )
+
+
+def registering_over(services: Services, provider: AddressProvider) -> Registering:
+    """The use case of a worker that tells providers our addresses; ``provider`` as above."""
+    lease = timedelta(seconds=services.settings.delivery_lease_s)
+    register, public_url = services.money.providers, services.settings.public_url
+    return Registering(services.database, services.clock, services.box, register, provider, public_url, lease)
 
 
 def job_runner_over(services: Services, checkpoint: JobCheckpoint = pass_by) -> Runner:

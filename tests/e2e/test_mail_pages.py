@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.async_api import Browser
 
 from tests.e2e.browser import AXE, OVERFLOW, THEMES, browser
 from tests.e2e.dashboard import NEEDS
+from tests.pictures import LOGO
 from waypost.notifications.kinds import KINDS
 from waypost.notifications.layout import with_stop
 from waypost.notifications.render import renderer
@@ -32,9 +34,9 @@ async def chrome() -> AsyncIterator[Browser]:
 
 def pages(language: str) -> dict[str, str]:
     words = renderer()
-    texts = {
-        kind: words.render(kind, language, {**sample(kind, Sample.LONGEST), "brandColour": "#b3261e"}) for kind in KINDS
-    }
+    picture = f"data:image/png;base64,{base64.b64encode(LOGO).decode()}"
+    look = {"brandColour": "#b3261e", "brandLogo": picture, "brandLogoWidth": "200", "brandLogoHeight": "60"}
+    texts = {kind: words.render(kind, language, {**sample(kind, Sample.LONGEST), **look}) for kind in KINDS}
     return {kind: with_stop(text.body, text.html, STOP)[1] for kind, text in texts.items()}
 
 

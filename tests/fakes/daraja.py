@@ -23,20 +23,38 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from tests.fakes.daraja_shapes import ERRORS, KEY, PASSKEY, SECRET, SHORTCODE, TIME, Play, callback, refusal, wrong_push
+from tests.fakes.daraja_shapes import (
+    ERRORS,
+    KEY,
+    PASSKEY,
+    SECRET,
+    SHORTCODE,
+    TIME,
+    Play,
+    Undo,
+    callback,
+    refusal,
+    undone,
+    wrong_push,
+    wrong_reversal,
+)
 
 
 @dataclass(slots=True)
 class Fake:
-    """``calls``: path and body of what it was asked; ``pushes``: those that it took; ``answers``: status and body of
-    what its callbacks were answered.
+    """``calls``: path and body of what it was asked; ``pushes``, ``reversals``: those that it took; ``trouble``:
+    what registrations are refused with, of ``ERRORS``; ``answers``: status and body of what its callbacks were
+    answered.
     """
 
     plays: deque[Play] = field(default_factory=deque)
+    undos: deque[Undo] = field(default_factory=deque)
+    trouble: deque[str] = field(default_factory=deque)
     log: Path | None = None
     port: int = 0
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pushes: list[dict[str, Any]] = field(default_factory=list)
+    reversals: list[dict[str, Any]] = field(default_factory=list)
     answers: list[tuple[int, Any]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     played: dict[str, Play] = field(default_factory=dict)
@@ -54,6 +72,7 @@ class Fake:
             web.post("/mpesa/stkpush/v1/processrequest", self.push),
             web.post("/mpesa/stkpushquery/v1/query", self.query),
             web.post("/mpesa/c2b/v2/registerurl", self.register),
+            web.post("/mpesa/reversal/v1/request", self.take_back),
             web.post("/fake/pay", self.on_pay),
             web.post("/fake/reverse", self.on_reverse),
             web.post("/fake/play", self.on_play),
@@ -101,6 +120,38 @@ class Fake:
             await asyncio.Event().wait()
         return web.json_response(taken)
 
+    async def take_back(self, request: web.Request) -> web.StreamResponse:
+        """Asked to reverse a payment: an answer now, and a result later; or as its ``Undo`` says."""
+        body = await request.json()
+        self._note("reversal", body)
+        if (wrong := self._wrong(request, None) or wrong_reversal(body)) is not None:
+            return wrong
+        undo = self.undos.popleft() if self.undos else Undo()
+        if undo.answer in ERRORS:
+            return refusal(*ERRORS[undo.answer])
+        if undo.answer == "page":
+            return web.Response(status=502, text="<html>Bad Gateway</html>", content_type="text/html")
+        self.reversals.append(body)
+        number = next(self.numbers)
+        taken = {
+            "OriginatorConversationID": f"71840-{number}-1", "ConversationID": f"AG_20261122_{number:020}",
+            "ResponseCode": "0", "ResponseDescription": "Accept the service request successfully.",
+        }  # fmt: skip
+        telling = self._begin(self._tell_undone(body, taken, undo))
+        if undo.before:
+            await telling
+        if undo.answer == "silent":
+            await asyncio.Event().wait()
+        return web.json_response(taken)
+
+    async def _tell_undone(self, asked: dict[str, Any], taken: dict[str, str], undo: Undo) -> None:
+        if undo.timeout:
+            await self._call(asked["QueueTimeOutURL"], {"Result": {"ResultCode": 1, "ResultDesc": "Timed out"}})
+        receipt = self.receipt()
+        for code in undo.results:
+            await asyncio.sleep(undo.after_s)
+            await self._call(asked["ResultURL"], undone(asked, taken, undo, code, receipt))
+
     async def query(self, request: web.Request) -> web.Response:
         """A transaction that is being processed is an error without a ResultCode, as it is with them."""
         body = await request.json()
@@ -124,6 +175,8 @@ class Fake:
         self._note("register", body)
         if (wrong := self._wrong(request, None)) is not None:
             return wrong
+        if self.trouble:
+            return refusal(*ERRORS[self.trouble.popleft()])
         if self.urls:
             return refusal(500, "500.003.1001", "Urls are already registered")
         self.urls = {"confirmation": body["ConfirmationURL"], "validation": body["ValidationURL"]}

@@ -28,6 +28,20 @@ class Say(msgspec.Struct, forbid_unknown_fields=True):
     receipt: str | None = None
 
 
+class Undo(msgspec.Struct, forbid_unknown_fields=True):
+    """What happens to a request for a reversal. ``results``: codes of its results, each ``after_s`` from the answer or
+    from the one before, or before the answer; ``timeout``: its queue gives up first; ``original``: another payment.
+    """
+
+    answer: Answer = "accept"
+    results: tuple[int | str, ...] = (0,)
+    after_s: float = 0.0
+    before: bool = False
+    timeout: bool = False
+    original: str | None = None
+    text: str | None = None
+
+
 class Play(msgspec.Struct, forbid_unknown_fields=True):
     """What happens to a push. ``before``: its callbacks come before its answer; ``status``: what a query is told."""
 
@@ -87,3 +101,37 @@ def callback(push: dict[str, Any], taken: dict[str, str], say: Say, receipt: str
     elif say.dress == "no-receipt":
         del items[1]
     return {"Body": {"stkCallback": said | {"CallbackMetadata": {"Item": items}}}}
+
+
+def wrong_reversal(body: dict[str, Any]) -> web.Response | None:
+    """What they refuse in a request for a reversal."""
+    wrong = None
+    if body["CommandID"] != "TransactionReversal" or body["RecieverIdentifierType"] != "11":
+        wrong = "CommandID"
+    elif type(body["Amount"]) is not int or body["Amount"] < 1:
+        wrong = "Amount"
+    elif any(word in body[name].lower() for name in ("ResultURL", "QueueTimeOutURL") for word in FORBIDDEN):
+        wrong = "ResultURL"
+    elif not (body["Initiator"] and body["SecurityCredential"] and body["TransactionID"]):
+        wrong = "Initiator"
+    elif len(body["Remarks"]) > 100 or len(body["Occasion"]) > 100:
+        wrong = "Remarks"
+    return refusal(400, "400.002.02", f"Bad Request - Invalid {wrong}") if wrong else None
+
+
+def undone(asked: dict[str, Any], taken: dict[str, str], undo: Undo, code: int | str, receipt: str) -> dict[str, Any]:
+    """Their result of a reversal; a failure has no parameters."""
+    good = str(code) == "0"
+    text = undo.text or ("The service request is processed successfully." if good else "The transaction is too old.")
+    said = {
+        "ResultType": 0, "ResultCode": code, "ResultDesc": text,
+        "OriginatorConversationID": taken["OriginatorConversationID"], "ConversationID": taken["ConversationID"],
+        "TransactionID": receipt, "ReferenceData": {"ReferenceItem": {"Key": "QueueTimeoutURL", "Value": ""}},
+    }  # fmt: skip
+    parameters = [
+        {"Key": "DebitAccountBalance", "Value": "Utility Account|KES|7722179.62|7722179.62|0.00|0.00"},
+        {"Key": "Amount", "Value": f"{asked['Amount']}.00"},
+        {"Key": "OriginalTransactionID", "Value": undo.original or asked["TransactionID"]},
+        {"Key": "TransCompletedTime", "Value": int(TIME)},
+    ]
+    return {"Result": said | ({"ResultParameters": {"ResultParameter": parameters}} if good else {})}

@@ -91,6 +91,7 @@ HEADERS = {
     "/api/v1/payments/statements/{statement_id}/lines": LIVE,
     "/api/v1/payments/{payment_id}": LIVE,
     "/api/v1/payments/{payment_id}/receipt": LIVE,
+    "/api/v1/payments/{payment_id}/reversal": LIVE,
     "/api/v1/payments/{payment_id}/suggestions": LIVE,
     "/api/v1/push/key": LIVE,
     "/api/v1/push/subscriptions": LIVE,

@@ -17,7 +17,6 @@ from tests.waiting import listening
 from waypost.invoices import account
 from waypost.invoices.account import Ground
 from waypost.invoices.domain import Invoice
-from waypost.invoices.issuing import Issuing
 from waypost.kernel.principal import Role
 from waypost.wiring import Services
 
@@ -181,7 +180,9 @@ async def everything(call: Api, query: str) -> list[dict[str, Any]]:
 @pytest.fixture
 async def shelf(services: Services, trade: Business) -> dict[str, Invoice]:
     """Invoices in every state: some of forty days ago."""
-    old = Issuing(replace(services.money.invoices, clock=FakeClock(services.clock.now() - timedelta(days=40))))
+    money = services.money
+    then = FakeClock(services.clock.now() - timedelta(days=40))
+    old = replace(money.issuing, invoices=replace(money.invoices, clock=then))
     other = await business(services, trade.carrier)
     found = {"draft": await trade.draft(), "issued": await trade.issued(), "elsewhere": await other.issued()}
     for name, terms in (("old", 30), ("older", 10), ("just", 39), ("paid", 10), ("part", 20)):

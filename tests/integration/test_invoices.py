@@ -54,7 +54,8 @@ async def serials(services: Services, org_id: UUID, kind: Kind = Kind.INVOICE) -
 
 def at(trade: Business, moment: datetime) -> Issuing:
     """Issuing at another time."""
-    return Issuing(replace(trade.services.money.invoices, clock=FakeClock(moment)))
+    money = trade.services.money
+    return replace(money.issuing, invoices=replace(money.invoices, clock=FakeClock(moment)))
 
 
 # -- numbers --

@@ -39,6 +39,8 @@ REMINDERS = """
 SELECT d.id FROM deliveries d JOIN notifications n ON n.id = d.notification_id WHERE n.kind = 'payment_reminder'
 """
 
+OUTCOMES = {True: "unknown", False: "not_sent"}
+
 
 @pytest.fixture
 async def world(environment: dict[str, str]) -> AsyncIterator[World]:
@@ -176,6 +178,55 @@ async def test_a_part_payment_lets_the_reminder_go(world: World, shop: Shop):
     await promise(world, reminder(layby))
     await shop.pay(layby, 34_99)
     assert await outcome_of(world, reminder(layby).key) == ("sent", None)
+
+
+async def said(world: World, promised: Promise) -> str:
+    """The words of a notice, on one line."""
+    rows = await world.query(
+        "SELECT d.subject, d.body FROM deliveries d JOIN notifications n ON n.id = d.notification_id"
+        " WHERE n.dedupe_key = $1",
+        promised.key,
+    )
+    return f"{rows[0]['subject']} {rows[0]['body']}".replace("\u00a0", " ")
+
+
+async def test_what_asks_for_money_says_what_is_owed_when_it_is_sent(world: World, shop: Shop):
+    layby = await shop.layby()
+    part = layby.instalments[0]
+    made = [
+        reminder(layby),
+        notices.overdue(layby, part, part.due_date + timedelta(days=1), step(layby, "overdue_1")),
+        notices.completion_reminder(layby, step(layby, "final_7")),
+        notices.late_fee(layby, part),
+    ]
+    for each in made:
+        await promise(world, each)
+    await world.relay.expand()
+    await shop.pay(layby, 20_01)
+    await told_now(world)
+    words = [await said(world, each) for each in made]
+    for one in words[:2]:
+        assert "KES 14.99" in one
+        assert "KES 35.00" not in one
+    assert "KES 49.99 is left to pay" in words[2]
+    assert "Open of that payment: KES 14.99" in words[3]
+    assert "Left to pay in all: KES 49.99" in words[3]
+
+
+@pytest.mark.parametrize(("doubted", "amount"), [(False, "KES 14.99"), (True, "KES 35.00")])
+async def test_a_reminder_that_is_sent_again_says_the_same_only_where_it_may_have_arrived(
+    world: World, shop: Shop, doubted: bool, amount: str
+):
+    layby = await shop.layby()
+    promised = reminder(layby)
+    await promise(world, promised)
+    await told_now(world)
+    (due,) = await world.query(REMINDERS)
+    await shop.pay(layby, 20_01)
+    await world.query("UPDATE attempts SET outcome = $2 WHERE delivery_id = $1", due["id"], OUTCOMES[doubted])
+    await world.query("UPDATE deliveries SET state = 'pending' WHERE id = $1", due["id"])
+    await told_now(world)
+    assert amount in await said(world, promised)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from tests.factories import Org
+from tests.freight import as_owner
 from tests.servers import Servers
-from waypost.laybys import storage_lists, storage_read
+from waypost.laybys import storage_lists, storage_read, storage_stock
 from waypost.laybys.domain import Status
 from waypost.laybys.jurisdictions import JURISDICTIONS
 from waypost.laybys.rules import Terms, default_rules
@@ -95,6 +96,26 @@ async def test_a_page_of_laybys_reads_about_a_page_with_every_filter_and_however
                     )
                 await look(conn, name, statement, arguments)
         await look(conn, "whole", storage_read.WHOLE, [org.org_id, deep["id"]])
+
+
+PRODUCTS = """
+INSERT INTO layby_items (org_id, layby_id, n, product, name, quantity, unit_price_minor)
+SELECT org_id, id, 3, 'R-' || reference, 'A thing of its own', 1, 5000 FROM laybys;
+INSERT INTO stock_events (org_id, id, layby_id, item_n, kind, round, product, quantity, at)
+SELECT org_id, uuidv7(), layby_id, n, 'reserved', 0, product, quantity, now() FROM layby_items WHERE n = 3;
+"""
+
+
+async def test_a_page_of_the_stock_report_reads_about_its_own_products(
+    services: Services, org: Org, servers: Servers, filled: None
+):
+    async with services.database.transaction(SYSTEM) as conn:
+        await conn.execute(PRODUCTS, timeout=300)
+    async with as_owner(services, servers) as owner:
+        await owner.execute("ANALYZE layby_items, stock_events")
+    async with services.database.transaction(org.org_id) as conn:
+        for name, after, product in (("first", "Q", None), ("deep", "R-A010000", None), ("one", "", "R-A000777")):
+            await look(conn, f"stock: {name}", storage_stock.REPORT, [org.org_id, after, product, LIMIT + 1])
 
 
 async def look(conn: Any, name: str, statement: str, arguments: list[Any]) -> None:

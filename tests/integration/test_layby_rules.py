@@ -136,7 +136,7 @@ async def test_rules_that_a_move_to_another_country_made_unlawful_are_brought_wi
     await sells(call, jurisdiction="ZA", currency="ZAR")
     shown = (await call("GET", RULES + "/clothing")).json["rules"]
     assert (shown["cancellationFeeBp"], shown["refundPolicy"]) == (100, "paid_less_fee")
-    assert (shown["currency"], shown["lateFeeMinor"]) == ("ZAR", 500)  # the default's: 7.77 USD are not 7.77 ZAR
+    assert (shown["currency"], shown["lateFeeMinor"]) == ("ZAR", 0)  # 7.77 USD are not 7.77 ZAR
     selling = (await services.rules.of(org.org_id)).selling
     selling_at_home = msgspec.structs.replace(selling, jurisdiction="NONE")
     async with services.database.transaction(org.org_id) as conn:

@@ -13,6 +13,7 @@ from tests.laid_by import BICYCLE, LAMP, Books, customer, layby, today
 from waypost.directory.domain import CustomerNotFound
 from waypost.kernel.errors import AppError, Invalid
 from waypost.kernel.principal import Role
+from waypost.laybys import storage_stock
 from waypost.laybys.deal import Deal, NewItem, NewLayby
 from waypost.laybys.domain import LaybyNotFound, Rhythm, Status
 from waypost.laybys.opening import ReferenceTaken, open_layby
@@ -238,3 +239,24 @@ async def test_the_stock_report_shows_what_does_not_fit(org: Org, services: Serv
         await conn.execute("UPDATE layby_items SET quantity = 3 WHERE layby_id = $1 AND n = 2", made.id)
     lines = (await services.money.laybys.stock(org.owner, 10, None, product=None, differing=True)).data
     assert [(line.product, line.out, line.held) for line in lines] == [("LAMP-2", 2, 3)]
+
+
+async def test_the_stock_report_is_read_page_by_page_and_looks_on_for_what_differs(
+    org: Org, services: Services, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(storage_stock, "PRODUCTS_AT_ONCE", 2)
+    products = [f"P-{n}" for n in range(7)]
+    made = (await layby(org, items=[NewItem(name, "A thing", 1, 20_00) for name in products], deposit=50_00)).layby
+    async with services.database.transaction(org.org_id) as conn:  # as if it had not been told of two of them
+        await conn.execute("UPDATE layby_items SET quantity = 2 WHERE layby_id = $1 AND n IN (4, 7)", made.id)
+
+    async def pages(*, differing: bool) -> list[list[str]]:
+        found, cursor = [], None
+        while True:
+            page = await services.money.laybys.stock(org.owner, 2, cursor, product=None, differing=differing)
+            found.append([line.product for line in page.data])
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    assert await pages(differing=False) == [["P-0", "P-1"], ["P-2", "P-3"], ["P-4", "P-5"], ["P-6"]]
+    assert await pages(differing=True) == [["P-3", "P-6"]]

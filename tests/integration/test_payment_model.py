@@ -211,5 +211,7 @@ def test_money_in_any_order_and_twice_each_is_where_the_model_has_it(
             await one.step("open", n, 0, False)
         for step in steps:
             await one.step(*step)
+        night = await services.money.reconciliation.run(shop.org.org_id, services.clock.now().date())
+        assert night.differences == 0, await shop.alerts()
 
     in_a_world(run)

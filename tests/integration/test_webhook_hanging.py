@@ -44,18 +44,16 @@ async def working(world: HookWorld) -> AsyncIterator[None]:
             await pokes.give_out(queues)
             await asyncio.sleep(0.1)
 
-    tasks = [asyncio.create_task(worker.async_run()), asyncio.create_task(passes())]
+    stop = asyncio.Event()
+    work, passing = asyncio.create_task(lines.run([worker], stop, grace_s=0)), asyncio.create_task(passes())
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for job in worker.tasks.values():
-            job.cancel()
-        await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-        await worker.close()
+        passing.cancel()
+        stop.set()
+        await asyncio.gather(work, passing, return_exceptions=True)
         await close_queues(queues)
+    work.result()
 
 
 async def subscribe_many(world: HookWorld, prefix: str, number: int) -> None:

@@ -74,7 +74,7 @@ def test_stop_is_said_to_a_sender_and_silences_that_one_only(
     [
         *((word, Meant.STOP) for word in STOPS),
         *((word, Meant.START) for word in STARTS),
-        ("HELP", Meant.HELP),
+        *((word, Meant.HELP) for word in ("HELP", "info", "Ayuda", "AJUDA", "aide!")),
         ("stop", Meant.STOP),
         (" Stop. ", Meant.STOP),
         ("«STOP!»", Meant.STOP),
@@ -118,7 +118,7 @@ def test_an_address_has_one_form_however_a_provider_writes_it(said: str, kept: s
         ("alert_raised", "email", Told.EVERYBODY, None),
         (PAYMENT_REMINDER, "email", Told.STAFF, "kind"),
         ("no_such_kind", "email", Told.EVERYBODY, "kind"),
-        (ANY, "in_app", Told.STAFF, "channel"),
+        (ANY, "in_app", Told.STAFF, None),
         (ANY, "pigeon", Told.STAFF, "channel"),
     ],
 )

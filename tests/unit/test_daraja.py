@@ -13,19 +13,30 @@ import pytest
 
 from waypost.payments.providers import daraja
 from waypost.payments.providers import daraja_requests as requests
-from waypost.payments.providers.accounts import DarajaConfig, ProviderAccount, ProviderName, ShortcodeKind
+from waypost.payments.providers.accounts import DarajaConfig, Initiator, ProviderAccount, ProviderName, ShortcodeKind
 from waypost.payments.providers.daraja import Road, reason_of
 from waypost.payments.providers.daraja_requests import TokenRefused
-from waypost.payments.providers.outcomes import Doubtful, Failed, Nothing, NotUnderstood, Outcome, Paid, Reversed
+from waypost.payments.providers.outcomes import (
+    Doubtful,
+    Failed,
+    Nothing,
+    NotReversed,
+    NotUnderstood,
+    Outcome,
+    Paid,
+    Reversed,
+)
 from waypost.payments.providers.prompting import (
     Accepted,
     Busy,
     InDoubt,
     Push,
     Refused,
+    Registered,
     StatusFailed,
     StatusPaid,
     StatusUnknown,
+    TakeBack,
 )
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -208,7 +219,7 @@ REVERSALS = {
     ),
     "refused": (
         reversal(ResultCode=11, ResultDesc="The DebitParty is in an invalid state."),
-        Nothing("not reversed: 11 The DebitParty is in an invalid state."),
+        NotReversed("11", "The DebitParty is in an invalid state."),
     ),
     "a code of failure and a text of success": (
         reversal(ResultCode="21"),
@@ -348,3 +359,60 @@ def test_a_status_that_decides_nothing_is_asked_again(status: int, body: bytes):
 def test_a_token_that_ran_out_is_no_answer(code: str, read_answer: Any):
     with pytest.raises(TokenRefused):
         read_answer(404, error(code))
+
+
+BACK = "https://shop.example/api/v1/callbacks/daraja/ab/"
+TAKE_BACK = TakeBack("RKT9QD7W6S", 19_000, "KES", "paid twice" * 20, BACK + "reversal", BACK + "timeout")
+
+
+def test_a_request_for_a_reversal_is_what_daraja_documents():
+    assert requests.reverse_body(CONFIG, Initiator("shop-api", "c2VhbGVk"), TAKE_BACK) == {
+        "Initiator": "shop-api",
+        "SecurityCredential": "c2VhbGVk",
+        "CommandID": "TransactionReversal",
+        "TransactionID": "RKT9QD7W6S",
+        "Amount": 190,
+        "ReceiverParty": 174379,
+        "RecieverIdentifierType": "11",
+        "ResultURL": BACK + "reversal",
+        "QueueTimeOutURL": BACK + "timeout",
+        "Remarks": "paid twice" * 10,
+        "Occasion": "RKT9QD7W6S",
+    }
+
+
+REVERSE_ANSWERS = {
+    "taken": (200, {"ConversationID": "AG_1", "OriginatorConversationID": "7-1", "ResponseCode": "0"},
+              Accepted("AG_1", "7-1")),
+    "refused": (400, {"errorCode": "400.002.02", "errorMessage": "Invalid TransactionID"},
+                Refused("400.002.02", "Invalid TransactionID")),
+    "busy": (500, {"errorCode": "500.003.02", "errorMessage": "busy"}, Busy("500.003.02")),
+    "without a name": (200, {"ResponseCode": "0"}, InDoubt("an answer that is none")),
+    "a gateway's trouble": (504, {}, InDoubt("http-504")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "answer", "became"), REVERSE_ANSWERS.values(), ids=REVERSE_ANSWERS)
+def test_the_answer_to_a_request_for_a_reversal_is_read(status: int, answer: dict[str, str], became: object):
+    assert requests.read_reverse(status, json.dumps(answer).encode()) == became
+
+
+def test_the_queues_time_out_says_nothing_of_money():
+    assert isinstance(read(Road.TIMEOUT, {"Result": {"ResultCode": 0}}), Nothing)
+
+
+REGISTER_ANSWERS = {
+    "taken": (200, {"OriginatorCoversationID": "1", "ResponseCode": "0", "ResponseDescription": "Success"},
+              Registered()),
+    "known already": (500, {"errorCode": "500.003.1001", "errorMessage": "Urls are already registered"},
+                      Registered(already=True)),
+    "refused": (400, {"errorCode": "400.003.02", "errorMessage": "Invalid ValidationURL"},
+                Refused("400.003.02", "Invalid ValidationURL")),
+    "busy": (500, {"errorCode": "500.003.03", "errorMessage": "Spike arrest"}, Busy("500.003.03")),
+    "a gateway's trouble": (502, {}, InDoubt("http-502")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "answer", "became"), REGISTER_ANSWERS.values(), ids=REGISTER_ANSWERS)
+def test_the_answer_to_a_registration_is_read(status: int, answer: dict[str, str], became: object):
+    assert requests.read_register(status, json.dumps(answer).encode()) == became

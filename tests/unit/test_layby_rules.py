@@ -66,9 +66,18 @@ def test_the_default_rules_are_the_references_table(
     assert (made.extensions, made.collect_days, made.version) == (2, 14, 0)
 
 
-@pytest.mark.parametrize(("currency", "late"), [("UGX", 5), ("KES", 500), ("KWD", 5000)])
-def test_amounts_of_the_table_are_in_the_currencys_own_units(currency: str, late: int):
-    assert default_rules("clothing", currency).late_fee_minor == late
+@pytest.mark.parametrize(("currency", "late", "admin"), [("USD", 1000, 500), ("EUR", 1000, 500)])
+def test_amounts_of_the_table_hold_where_a_unit_is_worth_what_the_table_means(currency: str, late: int, admin: int):
+    made = default_rules("hardware", currency)
+    assert (made.late_fee_minor, made.admin_fee_minor) == (late, admin)
+
+
+@pytest.mark.parametrize("currency", ["KES", "ZAR", "UGX", "KWD", "JPY"])
+@pytest.mark.parametrize("trade", TRADES)
+def test_in_other_currencies_there_is_no_fee_of_ours_rather_than_a_wrong_one(currency: str, trade: str):
+    made, known = default_rules(trade, currency), default_rules(trade, "USD")
+    assert (made.late_fee_minor, made.admin_fee_minor) == (0, 0)
+    assert made == msgspec.structs.replace(known, currency=currency, late_fee_minor=0, admin_fee_minor=0)
 
 
 @pytest.mark.parametrize("law", JURISDICTIONS)
@@ -148,7 +157,7 @@ def test_what_the_law_forbids_is_taken_out_and_nothing_else(law: str, bp: int, p
 def test_rules_made_in_another_currency_keep_their_percentages_and_lose_their_amounts():
     own = rules(late_fee_minor=999, cancellation_fee_bp=700, stated_cost_minor=5, stated_cost_text="storage")
     there = in_currency(own, "UGX")
-    assert (there.currency, there.late_fee_minor, there.cancellation_fee_bp) == ("UGX", 5, 700)
+    assert (there.currency, there.late_fee_minor, there.cancellation_fee_bp) == ("UGX", 0, 700)
     assert (there.stated_cost_minor, there.stated_cost_text) == (None, None)
     assert in_currency(own, "USD") is own
 

@@ -141,7 +141,7 @@ def test_every_kind_has_words_in_every_language_and_a_builder_that_is_tested():
     assert {(kind, form): set(languages) for (kind, form), languages in RENDER.there.items()} == {
         (kind, form): set(LANGUAGES) for kind in KINDS for form in (Form.EMAIL, Form.SMS)
     }
-    ours = ("trip_", "invoice_", "alert_", "export_", "provider_")
+    ours = ("trip_", "invoice_", "alert_", "export_", "provider_", "help_")
     assert {promise.kind for promise in PROMISES.values()} == {kind for kind in KINDS if not kind.startswith(ours)}
     assert not EVENTS & KINDS.keys()
 

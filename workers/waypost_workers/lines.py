@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from waypost.settings import Settings
 from waypost.webhooks.sending import TURN_S
 from waypost.wiring_ground import needed
-from waypost_workers.functions import jobs, lookups, prompts, statements, webhooks
+from waypost_workers.functions import jobs, lookups, prompts, registrations, reversals, statements, webhooks
 from waypost_workers.functions.deliver import NAME, deliver
 from waypost_workers.queues import QueueName, decode, encode, open_queues
 
@@ -53,10 +53,12 @@ def lines(settings: Settings) -> Mapping[QueueName, Line]:
         function(_coroutine(statements.read_statement), name=statements.NAME),
     ]
     ask = function(_coroutine(prompts.ask), name=prompts.NAME)
+    reverse = function(_coroutine(reversals.ask), name=reversals.NAME)
+    register = function(_coroutine(registrations.tell), name=registrations.NAME)
     look_up = function(_coroutine(lookups.look_up), name=lookups.NAME)
     send_webhook = function(_coroutine(webhooks.send), name=webhooks.NAME)
     return {
-        QueueName.URGENT: Line([*send, ask], 50, settings.delivery_lease_s),
+        QueueName.URGENT: Line([*send, ask, reverse, register], 50, settings.delivery_lease_s),
         QueueName.BULK: Line([*send, look_up], 20, settings.delivery_lease_s),
         QueueName.JOBS: Line(run_job, 4, JOB_TIMEOUT_S),
         QueueName.WEBHOOKS: Line([send_webhook], 1000, settings.delivery_lease_s + TURN_S + MARGIN_S, 5 * READ_AT_ONCE),
@@ -103,9 +105,10 @@ async def run(workers: Sequence[Worker], stop: asyncio.Event, grace_s: float) ->
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await asyncio.gather(*(_rest(worker) for worker in workers))
-        await _cancel(stopping, *running)
+        await _cancel(stopping, *running, *(job for worker in workers for job in worker.tasks.values()))
         ends = await asyncio.gather(*running, return_exceptions=True)
         for worker in workers:
+            worker.tasks.clear()  # closing awaits them once more, and would raise the end of one that was cancelled
             with suppress(RedisError, OSError):
                 await worker.close()
     for end in ends:

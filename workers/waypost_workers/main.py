@@ -21,7 +21,15 @@ from waypost.platform.redis import check_redis
 from waypost.platform.telemetry import configure_logs, log
 from waypost.settings import BadSettings, Settings
 from waypost.wiring import open_services
-from waypost.wiring_work import asking_over, deliveries_over, job_runner_over, lookups_over, webhook_sender_over
+from waypost.wiring_work import (
+    asking_over,
+    deliveries_over,
+    job_runner_over,
+    lookups_over,
+    registering_over,
+    reversing_over,
+    webhook_sender_over,
+)
 from waypost_workers import lines, relay
 from waypost_workers.channels import open_channels
 from waypost_workers.channels.daraja import daraja
@@ -101,6 +109,8 @@ async def work(
             "job_runner": job_runner_over(services, job_checkpoint),
             "statement_reader": services.money.statement_reader,
             "asking": asking_over(services, provider),
+            "reversing": reversing_over(services, provider),
+            "registering": registering_over(services, provider),
             "lookups": lookups_over(services, MessageLists(reached).to),
             "webhook_sender": webhook_sender_over(services, poster, checkpoint),
         }

@@ -12,10 +12,12 @@ from redis.exceptions import RedisError
 from waypost.jobs.service import Jobs
 from waypost.notifications.lookups import LookUpDues
 from waypost.payments.prompts import Prompts
+from waypost.payments.registrations import Registrations
+from waypost.payments.reversals import Reversals
 from waypost.payments.statements import Statements
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.webhooks.sending import Dues
-from waypost_workers.functions import jobs, lookups, prompts, statements, webhooks
+from waypost_workers.functions import jobs, lookups, prompts, registrations, reversals, statements, webhooks
 from waypost_workers.queues import QueueName
 
 JOBS_AT_ONCE, STATEMENTS_AT_ONCE, PROMPTS_AT_ONCE, WEBHOOKS_AT_ONCE, LOOKUPS_AT_ONCE = 100, 20, 100, 2000, 100
@@ -104,6 +106,35 @@ def prompt_pokes(database: Database, service: Prompts) -> Pokes:
             (str(wake.org_id), str(wake.prompt_id), wake.caused_by),
             f"p:{wake.prompt_id}:{wake.attempt}",
             QueueName.URGENT,
+        ),
+        PROMPTS_AT_ONCE,
+    )
+
+
+def reversal_pokes(database: Database, service: Reversals) -> Pokes:
+    """Payments that a provider is to take back, in the same line."""
+    return RowPokes(
+        database,
+        service.due,
+        service.untold,
+        lambda wake: Call(
+            reversals.NAME,
+            (str(wake.org_id), str(wake.id), wake.caused_by),
+            f"r:{wake.id}:{wake.attempt}",
+            QueueName.URGENT,
+        ),
+        PROMPTS_AT_ONCE,
+    )
+
+
+def registration_pokes(database: Database, service: Registrations) -> Pokes:
+    """Providers that are to be told our addresses, in the same line."""
+    return RowPokes(
+        database,
+        service.due,
+        service.untold,
+        lambda wake: Call(
+            registrations.NAME, (str(wake.org_id), str(wake.id)), f"c:{wake.id}:{wake.attempt}", QueueName.URGENT
         ),
         PROMPTS_AT_ONCE,
     )

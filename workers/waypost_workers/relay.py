@@ -35,7 +35,16 @@ from waypost.wiring import open_services
 from waypost.wiring_ground import needed
 from waypost.wiring_work import offered, relay_over, webhook_dues_over
 from waypost_workers.functions import deliver
-from waypost_workers.pokes import Pokes, job_pokes, lookup_pokes, prompt_pokes, statement_pokes, webhook_pokes
+from waypost_workers.pokes import (
+    Pokes,
+    job_pokes,
+    lookup_pokes,
+    prompt_pokes,
+    registration_pokes,
+    reversal_pokes,
+    statement_pokes,
+    webhook_pokes,
+)
 from waypost_workers.process import beside, stop_on_signals
 from waypost_workers.queues import QueueName, close_queues, open_queues
 
@@ -57,6 +66,8 @@ async def serve(settings: Settings) -> None:
             job_pokes(services.database, services.jobs),
             statement_pokes(services.database, services.money.statements),
             prompt_pokes(services.database, services.money.prompts),
+            reversal_pokes(services.database, services.money.reversals),
+            registration_pokes(services.database, services.money.registrations),
             webhook_pokes(services.database, webhook_dues_over(services)),
             lookup_pokes(services.database, LookUpDues(services.clock)),
         ]

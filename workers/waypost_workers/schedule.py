@@ -65,6 +65,7 @@ def timetable(services: Services) -> Sequence[Timed]:
     return [
         Timed("learn-streets", Every(timedelta(minutes=5)), work.learn_streets),
         Timed("send-digests", Every(timedelta(minutes=5)), work.send_digests),
+        Timed("watch-opt-outs", hourly, work.watch_opt_outs),
         Timed("partitions-ahead", twice_a_day, work.partitions_ahead),
         Timed("forget-keys", Daily(time(3, 20)), work.forget_keys),
         Timed("drop-weeks", Daily(time(3, 40)), work.drop_weeks),
@@ -107,6 +108,10 @@ class Work:
         """Open alerts, joined into one e-mail, to the staff of each organisation where they waited long enough."""
         if sent := await self._services.telling.digests.send():
             log.info("digests_sent", count=sent)
+
+    async def watch_opt_outs(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Tell the staff of organisations from which unusually many people opted out within a day."""
+        await self._services.telling.opt_outs.look()
 
     async def partitions_ahead(self, _org_id: UUID, _due_at: datetime) -> None:
         """Make the coming weeks' partitions, so that no phone's batch has to."""

@@ -88,7 +88,7 @@ CONTACTS = """
 SELECT c.org_id, c.id, c.name, coalesce(s.said ->> 'shopName', o.name) AS business, c.phone, c.email,
        coalesce(c.locale, s.said ->> 'locale') AS locale, s.said ->> 'shopPhone' AS shop_phone,
        s.said ->> 'shopAddress' AS shop_address, s.said ->> 'collectionPlace' AS collection_place,
-       o.settings ->> 'timeZone' AS org_time_zone, s.said ->> 'country' AS country
+       c.time_zone, o.settings ->> 'timeZone' AS org_time_zone, s.said ->> 'country' AS country
   FROM unnest($1::uuid[], $2::uuid[]) AS w (org_id, id)
   JOIN customers c ON c.org_id = w.org_id AND c.id = w.id
   JOIN organisations o ON o.org_id = c.org_id,

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from waypost.identity.logo import Logo
 from waypost.kernel.errors import Conflict, Denied, NotFound, Unauthenticated
 from waypost.kernel.principal import Role
 
@@ -118,7 +119,8 @@ class Selling(msgspec.Struct, frozen=True, rename="camel"):
     """How an organisation sells, and what stands on its papers.
 
     ``currency``, ``trade``, ``jurisdiction``: of new laybys; ``locale``: of papers and messages where a customer has
-    none; ``country``: ISO 3166; ``colour``: of the papers, "#rrggbb".
+    none; ``country``: ISO 3166; ``colour``: of the papers, "#rrggbb"; ``use_money_on_account``: what another
+    organisation has paid too much pays the next invoice to it by itself.
     """
 
     currency: str = "USD"
@@ -134,6 +136,8 @@ class Selling(msgspec.Struct, frozen=True, rename="camel"):
     footer: str | None = None
     collection_place: str | None = None
     colour: str = "#1f4e79"
+    logo: Logo | None = None
+    use_money_on_account: bool = True
 
 
 class QuietHours(msgspec.Struct, frozen=True, rename="camel"):
@@ -156,7 +160,8 @@ class Telling(msgspec.Struct, frozen=True, rename="camel"):
     provider's currency): beyond it SMS that are not urgent wait for the next day, and staff are alerted.
     ``soft_bounces`` in ``soft_bounce_days``: then an address is no good. ``doubt_minutes``: an SMS of which so long
     nobody knows whether it came goes by another channel, too. ``digest_minutes``: how often staff get the open alerts
-    by e-mail; 0: never. ``test_mode``: nothing leaves the house, and receipts are made up.
+    by e-mail; 0: never. ``opt_out_percent``: when more of those who were told within a day opt out, and at least
+    ``opt_outs_least``, staff are alerted. ``test_mode``: nothing leaves the house, and receipts are made up.
     """
 
     quiet: QuietHours = QuietHours()
@@ -169,6 +174,8 @@ class Telling(msgspec.Struct, frozen=True, rename="camel"):
     soft_bounce_days: Annotated[int, Meta(ge=1, le=365)] = 7
     doubt_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 15
     digest_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 30
+    opt_out_percent: Annotated[float, Meta(ge=0, le=100)] = 2.0
+    opt_outs_least: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
     sender_name: str | None = None
     reply_to: str | None = None
     test_mode: bool = False

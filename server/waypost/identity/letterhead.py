@@ -17,4 +17,5 @@ def letterhead(org_name: str, selling: Selling, say: Callable[..., str]) -> Shop
         lines.append(selling.shop_email)
     if selling.shop_tax_number:
         lines.append(say("tax_number", value=selling.shop_tax_number))
-    return Shop(selling.shop_name or org_name, lines, selling.colour, selling.footer or "")
+    logo = selling.logo.key if selling.logo is not None else ""
+    return Shop(selling.shop_name or org_name, lines, selling.colour, selling.footer or "", logo)

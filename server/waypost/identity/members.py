@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID
@@ -16,6 +16,7 @@ from waypost.identity.domain import (
     MemberNotFound,
     Organisation,
     OrganisationNotFound,
+    OrgSettings,
     normal_email,
 )
 from waypost.identity.rules import Rules
@@ -29,15 +30,20 @@ from waypost.kernel.zones import zone_named
 from waypost.platform.database import Connection, Database
 
 OWNERS = frozenset({Role.OWNER})
+# Of an organisation, before and after.
+SettingsChanged = Callable[[Connection, UUID, OrgSettings, OrgSettings], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Organisations:
-    """An organisation's own row: what it is called, and what it has set for itself."""
+    """An organisation's own row: what it is called, and what it has set for itself. ``heard``: who is told of a change,
+    in its transaction.
+    """
 
     database: Database
     clock: Clock
     rules: Rules
+    heard: Sequence[SettingsChanged] = ()
 
     async def find(self, principal: Principal) -> Organisation:
         principal.require(WATCHERS)
@@ -74,6 +80,8 @@ class Organisations:
             )
             if (name or before.name, settings) != (before.name, before.settings):
                 await storage_members.change_organisation(conn, principal.org_id, name or before.name, settings)
+                for tell in self.heard:
+                    await tell(conn, principal.org_id, before.settings, settings)
                 await self._record(
                     conn,
                     principal,

@@ -70,7 +70,8 @@ LongText = Annotated[str, Meta(min_length=1, max_length=1000, pattern=SOME_TEXT)
 class SellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """How the organisation sells, and what stands on its papers; null empties a text, what is left out stays.
 
-    ``currency``: ISO 4217; ``locale``: a BCP 47 tag such as ``fr-CA``; ``country``: ISO 3166 such as ``ZW``.
+    ``currency``: ISO 4217; ``locale``: a BCP 47 tag such as ``fr-CA``; ``country``: ISO 3166 such as ``ZW``;
+    ``useMoneyOnAccount``: what another organisation has paid too much pays the next invoice to it by itself.
     """
 
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] | UnsetType = UNSET
@@ -86,6 +87,7 @@ class SellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     footer: LongText | None | UnsetType = UNSET
     collection_place: LongText | None | UnsetType = UNSET
     colour: Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")] | UnsetType = UNSET
+    use_money_on_account: bool | UnsetType = UNSET
 
     def given(self) -> dict[str, Any]:
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
@@ -117,6 +119,8 @@ class TellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     soft_bounce_days: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
     doubt_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType = UNSET
     digest_minutes: Annotated[int, Meta(ge=0, le=10_080)] | UnsetType = UNSET
+    opt_out_percent: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET
+    opt_outs_least: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
     sender_name: Annotated[str, Meta(min_length=1, max_length=100, pattern=SOME_TEXT)] | None | UnsetType = UNSET
     reply_to: EmailText | None | UnsetType = UNSET
     test_mode: bool | UnsetType = UNSET

@@ -10,6 +10,7 @@ from waypost.invoices import announce, books, notices, storage
 from waypost.invoices.announce import Ground
 from waypost.invoices.billing import check_billable
 from waypost.invoices.domain import Invoice, InvoiceEmpty, Issued, Kind, Move, check_move, issued
+from waypost.invoices.ports import OnAccount
 from waypost.invoices.service import Invoices, lock_own, record, visible
 from waypost.kernel.ids import new_id
 from waypost.kernel.principal import MONEY, Principal
@@ -21,11 +22,15 @@ class Issuing:
     """For who keeps the books of the issuer. ``expected``: the version that the caller has seen; None: any."""
 
     invoices: Invoices
+    on_account: OnAccount
 
     async def issue(self, principal: Principal, invoice_id: UUID, *, expected: int | None = None) -> Invoice:
-        """A draft gets its number and its dates, and is booked on both sides. ``InvoiceEmpty``, ``TripBilled``."""
+        """A draft gets its number and its dates, and is booked on both sides; what its counterparty has on account pays
+        it, unless the organisation wants otherwise. ``InvoiceEmpty``, ``TripBilled``.
+        """
         principal.require(MONEY)
         today = await self.invoices.today(principal)
+        uses_account = (await self.invoices.rules.of(principal.org_id)).selling.use_money_on_account
         async with self.invoices.database.transaction(principal.org_id) as conn:
             draft = await lock_own(conn, principal, invoice_id, expected)
             check_move(Move.ISSUE, draft)
@@ -39,6 +44,8 @@ class Issuing:
                 conn, self.invoices.clock, after, books.invoice_lines(after), key=f"invoice:{invoice_id}:issued",
                 kind="invoice_issued", at=given.at,
             )  # fmt: skip
+            if uses_account:
+                after = await self.on_account.use(conn, principal, after)
             await self._tell(conn, principal, after, "issued")
             await notices.tell_issued(conn, self.invoices.clock, after)
         return await self._named(after)
@@ -56,13 +63,17 @@ class Issuing:
     async def void(
         self, principal: Principal, invoice_id: UUID, reason: str | None = None, *, expected: int | None = None
     ) -> Invoice:
-        """A credit note takes it back on both sides, while nothing of it is paid; its trips may be billed again."""
+        """A credit note takes it back on both sides, while nothing of it is paid but from the account, where that is
+        again then; its trips may be billed again.
+        """
         principal.require(MONEY)
         today = await self.invoices.today(principal)
         async with self.invoices.database.transaction(principal.org_id) as conn:
             before = await lock_own(conn, principal, invoice_id, expected)
-            check_move(Move.VOID, before)
+            # First the number, then the payments, as by who issues; a refusal undoes both.
             given = await self._number(conn, principal.org_id, Kind.CREDIT_NOTE, today, 0)
+            before = await self.on_account.give_back(conn, principal, before)
+            check_move(Move.VOID, before)
             note_id = new_id(self.invoices.clock)
             await storage.void(conn, before, note_id, given, note=reason, by=principal.user_id)
             credit_note = await visible(conn, principal, note_id)

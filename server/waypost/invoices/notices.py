@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from waypost.invoices import storage
@@ -65,8 +65,10 @@ def _iso(day: date | None) -> str:
     return day.isoformat() if day else ""
 
 
-async def unwanted(conn: Connection, due: Due) -> str | None:
-    """Why a notice must not go out any more: it was paid, or taken back, or its due date moved."""
+async def unwanted(conn: Connection, due: Due) -> str | Mapping[str, str] | None:
+    """Why a notice must not go out any more: it was paid, or taken back, or its due date moved. Else what is open
+    now.
+    """
     invoice = await storage.find(conn, due.org_id, due.subject_id)
     if invoice is None:
         return "invoice_gone"
@@ -78,4 +80,4 @@ async def unwanted(conn: Connection, due: Due) -> str | None:
         invoice.status not in OPEN or _iso(invoice.due_date) != due.facts.get("dueDate")
     ):
         return "invoice_paid"
-    return None
+    return {"openMinor": str(invoice.open_minor)}

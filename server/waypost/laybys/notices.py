@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from waypost.laybys import storage_notices
+from waypost.laybys import storage_notices, storage_read
 from waypost.laybys.cancellation import Working, WorkingLine
 from waypost.laybys.domain import Instalment, Item, Layby, Order, Status, next_due, open_parts
 from waypost.laybys.ports import Ground
@@ -158,16 +158,27 @@ _TRUE_WHILE = {
 }
 
 
-async def unwanted(conn: Connection, due: Due) -> str | None:
+async def unwanted(conn: Connection, due: Due) -> str | Mapping[str, str] | None:
     """Why a notice must not go out any more, asked in the very transaction that claims it. Where it asks for money, no
-    payment comes between.
+    payment comes between; then it asks for what is owed now.
     """
     if due.kind in _ASKS:
         await storage_notices.hold(conn, due.org_id, due.subject_id)
     standing = await storage_notices.standing(conn, due.org_id, due.subject_id)
     if standing is None:
         return "layby_gone"
-    return reason_against(due.kind, due.facts, standing)
+    reason = reason_against(due.kind, due.facts, standing)
+    return await _owed_now(conn, due) if reason is None and due.kind in _ASKS else reason
+
+
+async def _owed_now(conn: Connection, due: Due) -> Mapping[str, str]:
+    """What is open of the layby, and of the instalment that the notice is about."""
+    found = await storage_read.whole(conn, due.org_id, due.subject_id)
+    if found is None:
+        return {}
+    n = due.facts.get("n")
+    about = [_instalment(found.layby, each) for each in found.layby.instalments if str(each.n) == n]
+    return {**facts_of(found.layby), **(about[0] if about else {})}
 
 
 def reason_against(kind: str, facts: Mapping[str, str], now: Standing) -> str | None:

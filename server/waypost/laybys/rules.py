@@ -70,7 +70,7 @@ class Terms(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Default(NamedTuple):
-    """A row of the reference's table; money in major units."""
+    """A row of the reference's table; money in major units of the currencies of ``_WORTH_A_DOLLAR``."""
 
     deposit: tuple[int, int, int]  # at least, at most, usually: percent
     rhythm: Rhythm
@@ -94,6 +94,9 @@ _DEFAULTS: Mapping[str, _Default] = {
     "other": _Default((20, 80, 30), Rhythm.FORTNIGHTLY, 60, 0, 0, 5, 1, 10, 2, False, 50),
 }  # fmt: skip
 TRADES = tuple(_DEFAULTS)
+# In which the table's amounts mean what they should. In any other there is no fee of ours, since the number would be
+# the wrong one: the organisation sets its own.
+_WORTH_A_DOLLAR = frozenset({"AUD", "CAD", "CHF", "EUR", "GBP", "NZD", "SGD", "USD"})
 _MONEY = ("admin_fee_minor", "late_fee_minor", "stated_cost_minor", "most_total_minor")
 _KEEPS = frozenset({RefundPolicy.KEEP_DEPOSIT, RefundPolicy.NONE})
 
@@ -112,8 +115,8 @@ def default_rules(trade: str, currency: str, jurisdiction: Jurisdiction | None =
         rhythm=row.rhythm,
         longest_days=row.longest_days,
         service_fee_bp=row.service_bp,
-        admin_fee_minor=parse(Decimal(row.admin), currency),
-        late_fee_minor=parse(Decimal(row.late_fee), currency),
+        admin_fee_minor=_usual(row.admin, currency),
+        late_fee_minor=_usual(row.late_fee, currency),
         late_fee_after_days=row.late_fee_after_days,
         cancellation_fee_bp=row.cancellation * 100,
         default_after_missed=row.default_after,
@@ -121,6 +124,10 @@ def default_rules(trade: str, currency: str, jurisdiction: Jurisdiction | None =
         most_items=row.most_items,
     )
     return lawful(rules, jurisdiction) if jurisdiction else rules
+
+
+def _usual(major: int, currency: str) -> int:
+    return parse(Decimal(major), currency) if currency in _WORTH_A_DOLLAR else 0
 
 
 def in_currency(rules: TradeRules, currency: str) -> TradeRules:

@@ -30,7 +30,7 @@ class Contact:
     ``locale``: the language to tell them in, a BCP 47 tag such as fr-CD; ``collection_place``: where goods are fetched,
     if not at the shop; ``time_zone``: theirs, if known; ``org_time_zone``: the business's; ``country``:
     the business's; ``push``: their subscriptions, by id; ``user_id`` and ``role``: of a member, whose
-    inbox that is; ``others``: the ways of the channel OTHER, by id.
+    inbox that is; ``no_inbox``: they do not want this there; ``others``: the ways of the channel OTHER, by id.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Contact:
     user_id: str | None = None
     role: str | None = None
     others: tuple[str, ...] = ()
+    no_inbox: bool = False
 
 
 def facts_of(contact: Contact | None) -> dict[str, str]:

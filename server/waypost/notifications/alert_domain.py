@@ -14,6 +14,7 @@ PAYMENT_UNMATCHED = "payment_unmatched"
 PAYMENT_REVIEW = "payment_review"
 PAYMENT_CREDIT = "payment_credit"
 REVERSAL_AFTER_COLLECTION = "reversal_after_collection"
+REVERSAL_FAILED = "reversal_failed"  # a provider does not take back what it was asked to
 CALLBACK_QUARANTINED = "callback_quarantined"
 CALLBACK_STUCK = "callback_stuck"  # kept, and tried in vain so far
 RECONCILIATION_DIFFERENCE = "reconciliation_difference"
@@ -27,11 +28,20 @@ RECEIPT_STUCK = "receipt_stuck"  # kept, and tried in vain so far
 BOUNCES_TO_CONFIRM = "bounces_to_confirm"  # a mail provider asks whether our address is ours
 DELIVERY_IN_DOUBT = "delivery_in_doubt"  # said once an hour, however many there are
 CUSTOMER_UNREACHABLE = "customer_unreachable"  # no address of theirs works
+OPT_OUT_RATE = "opt_out_rate"  # more people than usual want no more messages
 WEBHOOK_OFF = "webhook_off"  # a subscriber's address took nothing for days, or is gone
 
 # Staff are told of these at once; the others wait for the digest.
 CANNOT_WAIT = frozenset(
-    {REVERSAL_AFTER_COLLECTION, CALLBACK_STUCK, PROVIDER_DOWN, SMS_CAP_REACHED, RECEIPT_STUCK, WEBHOOK_OFF}
+    {
+        REVERSAL_AFTER_COLLECTION,
+        CALLBACK_STUCK,
+        PROVIDER_DOWN,
+        SMS_CAP_REACHED,
+        RECEIPT_STUCK,
+        WEBHOOK_OFF,
+        OPT_OUT_RATE,
+    }
 )
 # Which of an alert's facts names what it is about, the first that is there.
 NAMING = ("reference", "customer", "provider", "name", "url", "notice")

@@ -22,7 +22,7 @@ from waypost.notifications.choosing import BY_ACCOUNT, NO_PROVIDER, PROVIDER_GON
 from waypost.notifications.consent import asking
 from waypost.notifications.consent.domain import REFUSALS, Why, sender_of
 from waypost.notifications.domain import Due, Text
-from waypost.notifications.kinds import KINDS, PROVIDER_TEST, Kind
+from waypost.notifications.kinds import BY_ONE_ACCOUNT, KINDS, Kind
 from waypost.notifications.ports import Guard
 from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.quiet import quiet_until
@@ -107,7 +107,7 @@ class Deciding:
 
     async def _accounts(self, conn: Connection, due: Due) -> Sequence[ProviderAccount]:
         accounts = await self.accounts.of(conn, due.org_id, due.channel)
-        if due.kind == PROVIDER_TEST:
+        if due.kind in BY_ONE_ACCOUNT:
             return [account for account in accounts if account.id == due.subject_id]
         if due.channel is not ChannelName.OTHER:
             return accounts
@@ -140,10 +140,10 @@ class Deciding:
         """A retry says what the first try said; unless that was surely not sent, and facts may be others by now."""
         if due.text is not None and (due.doubted or not now):
             return due.text
-        facts = {**due.facts, **now, "brandColour": rules.selling.colour}
+        facts = {**due.facts, **now}
         try:
             return await self.words.text(
-                conn, due.org_id, due.kind, due.channel, due.locale, facts, address=due.address
+                conn, due.org_id, due.kind, due.channel, due.locale, facts, address=due.address, selling=rules.selling
             )
         except jinja2.TemplateError:
             log.exception("render_failed", kind=due.kind, delivery_id=str(due.id))

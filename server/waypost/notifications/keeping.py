@@ -8,22 +8,21 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from uuid import UUID
 
-import jinja2
-
 from waypost.kernel.clock import Clock
 from waypost.kernel.ids import new_id
 from waypost.notifications import storage_made, storage_outbox
 from waypost.notifications.addresses import ChannelName, Contact
 from waypost.notifications.announce import Announcer
-from waypost.notifications.domain import RESENT, Text, Waiting
+from waypost.notifications.domain import RESENT, Waiting
 from waypost.notifications.inbox import announce as inbox
 from waypost.notifications.inbox import storage as storage_inbox
+from waypost.notifications.inbox.filling import inboxes_of
 from waypost.notifications.making import Made, Maker, Meant, NewDelivery
 from waypost.notifications.ports import EventSink
 from waypost.notifications.reading import Read
-from waypost.notifications.render import Form, Renderer
 from waypost.notifications.seen_domain import Delivery
 from waypost.notifications.states import State
+from waypost.notifications.words.service import Words
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import log, request_id
 from waypost.realtime.service import Publisher
@@ -59,7 +58,7 @@ class Keeper:
     clock: Clock
     publisher: Publisher
     offered: frozenset[ChannelName]
-    renderer: Renderer
+    words: Words
     event_sink: EventSink
 
     async def keep(self, conn: Connection, rows: Sequence[tuple[Waiting, Read]]) -> Kept:
@@ -88,7 +87,7 @@ class Keeper:
         """Tell inboxes, and the staff what is final already. Promised once nothing of it can be undone by itself."""
         final = [each for each in kept.deliveries if each.state is not State.PENDING]
         await Announcer(self.publisher, self.clock).changed(conn, final)
-        people = {(each.org_id, UUID(each.address)) for each in kept.deliveries if each.channel == ChannelName.IN_APP}
+        people = {owner for each in kept.deliveries if (owner := _owner(each)) is not None}
         for org_id, user_id in sorted(people):
             await inbox.announce(conn, self.publisher, self.clock, org_id, user_id)
 
@@ -109,24 +108,20 @@ class Keeper:
         """Those whose key is new."""
         ways = await self.ways(conn, {read.org_id for _, read in meant})
         pushes = await storage_made.subscriptions(conn, {who for _, read in meant for who in _ids(read)})
-        maker = Maker(lambda: new_id(self.clock), self.clock.now(), self.write)
+        inboxes = await inboxes_of(conn, self.words, [read for _, read in meant])
+        maker = Maker(lambda: new_id(self.clock), self.clock.now(), inboxes.write)
         made: list[Made] = []
         for row, read in meant:
             way = ways[read.org_id]
-            people = [(user_id, _with(contact, pushes, read, user_id)) for user_id, contact in read.people]
+            people = [
+                (user_id, inboxes.asked(read.org_id, read.kind, user_id, _with(contact, pushes, read, user_id)))
+                for user_id, contact in read.people
+            ]
             made += maker.make(row, replace(read, people=people), way.offered)
             if (house := _house(read, way)) is not None:
                 made += maker.make(row, house, way.offered)
         new = await storage_made.add_notifications(conn, made) if made else set()
         return [each for each in made if each.notification.id in new]
-
-    def write(self, kind: str, locale: str, facts: Mapping[str, str]) -> Text | None:
-        """The words of an inbox's item; without them it says its kind, and where to look."""
-        try:
-            return self.renderer.render(kind, locale, facts, Form.PUSH)
-        except jinja2.TemplateError:
-            log.exception("render_failed", kind=kind, channel=ChannelName.IN_APP)
-            return None
 
 
 def _house(read: Meant, way: Ways) -> Meant | None:
@@ -159,10 +154,7 @@ def _with(
 
 async def _numbers(conn: Connection, new: Sequence[NewDelivery]) -> list[int | None]:
     """Of an inbox's items their numbers in it, beside the deliveries; the inboxes are held until the commit."""
-    owners = [
-        (each.delivery.org_id, UUID(each.delivery.address)) if each.delivery.channel == ChannelName.IN_APP else None
-        for each in new
-    ]
+    owners = [_owner(each.delivery) for each in new]
     counts = Counter(owner for owner in owners if owner is not None)
     if not counts:
         return [None] * len(new)
@@ -174,3 +166,10 @@ async def _numbers(conn: Connection, new: Sequence[NewDelivery]) -> list[int | N
             following[owner] += 1
         numbers.append(following[owner] if owner is not None else None)
     return numbers
+
+
+def _owner(delivery: Delivery) -> tuple[UUID, UUID] | None:
+    """Whose inbox it goes into; None: into none."""
+    if delivery.channel != ChannelName.IN_APP or delivery.state is not State.SENT:
+        return None
+    return delivery.org_id, UUID(delivery.address)

@@ -79,6 +79,12 @@ ALERT_DIGEST = "alert_digest"
 EXPORT_READY = "export_ready"
 PROVIDER_TEST = "provider_test"  # an owner tries an account; about it, to an address that they name
 
+HELP_ANSWER = "help_answer"  # to who wrote HELP, by the account that they wrote to
+
+# What somebody has just asked for: told also to who has stopped everything else.
+ANSWERS = frozenset({HELP_ANSWER})
+# By the one account that they are about.
+BY_ONE_ACCOUNT = frozenset({PROVIDER_TEST, HELP_ANSWER})
 # About a trip, true only while it stands as it did.
 OF_TRIPS = (TRIP_SCHEDULED, TRIP_STARTED, TRIP_NEAR, TRIP_ARRIVED, TRIP_COMPLETED, TRIP_DELAYED, TRIP_FAILED)
 # About an invoice between two organisations.
@@ -155,6 +161,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _staff(ALERT_RAISED, Queue.URGENT, (*_STAFF, ChannelName.OTHER)),
             _staff(ALERT_DIGEST, Queue.BULK, (ChannelName.EMAIL, ChannelName.OTHER)),
             _staff(EXPORT_READY, Queue.BULK, (ChannelName.IN_APP, ChannelName.PUSH)),
+            _told(HELP_ANSWER, timedelta(hours=1), _SMS, required=True, quiet=False),
             Kind(
                 PROVIDER_TEST,
                 (ChannelName.SMS, ChannelName.EMAIL, ChannelName.OTHER),

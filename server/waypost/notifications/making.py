@@ -63,11 +63,11 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """``write``: the words of an inbox's item; None where there are none."""
+    """``write``: the words of an organisation's inboxes' items; None where there are none."""
 
     new_id: Callable[[], UUID]
     now: datetime
-    write: Callable[[str, str, Mapping[str, str]], Text | None]
+    write: Callable[[UUID, str, str, Mapping[str, str]], Text | None]
 
     def make(self, row: Waiting, meant: Meant, offered: frozenset[ChannelName]) -> list[Made]:
         """A notification for each whom it means."""
@@ -124,7 +124,7 @@ class Maker:
             kind=notification.kind,
             channel=planned.channel,
             address=planned.address,
-            state=State.SENT if planned.channel is ChannelName.IN_APP else state,
+            state=State.SENT if _is_item(planned) else state,
             reason=planned.reason,
             attempt=0,
             budget=MAX_ATTEMPTS,
@@ -133,7 +133,12 @@ class Maker:
         )
 
     def _written(self, new: NewDelivery, locale: str, facts: Mapping[str, str]) -> NewDelivery:
-        if new.delivery.channel != ChannelName.IN_APP:
+        if new.delivery.channel != ChannelName.IN_APP or new.delivery.state is not State.SENT:
             return new
-        text = self.write(new.delivery.kind, locale, facts)
+        text = self.write(new.delivery.org_id, new.delivery.kind, locale, facts)
         return NewDelivery(new.delivery, new.queue, new.request_id, new.instead_of, text, new.followed)
+
+
+def _is_item(planned: Planned) -> bool:
+    """Does it go into somebody's inbox?"""
+    return planned.channel is ChannelName.IN_APP and planned.reason is None

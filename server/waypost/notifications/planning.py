@@ -100,6 +100,8 @@ def _by_all(contact: Contact, channels: Iterable[ChannelName], offered: frozense
 
 
 def _by(contact: Contact, channel: ChannelName, offered: frozenset[ChannelName]) -> list[Planned]:
+    if channel is ChannelName.IN_APP and contact.no_inbox:
+        return [Planned(channel, "", "preference_off")]
     addresses = _addresses(contact, channel)
     if channel not in offered:
         if channel in SHOWN and ChannelName.CONSOLE in offered:

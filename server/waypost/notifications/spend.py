@@ -62,11 +62,12 @@ def is_reached(rules: OrgSettings, spent: storage.Spent) -> bool:
     telling = rules.telling
     if telling.sms_parts_a_day is not None and spent.parts >= telling.sms_parts_a_day:
         return True
-    most = _amount(telling.sms_spend_a_day)
+    most = amount(telling.sms_spend_a_day)
     return most is not None and spent.cost >= most
 
 
-def _amount(text: str | None) -> Decimal | None:
+def amount(text: str | None) -> Decimal | None:
+    """Of money as settings have it; None: none is set."""
     try:
         return Decimal(text) if text else None
     except InvalidOperation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -23,6 +23,12 @@ SPENT = """
 SELECT coalesce(sum(parts), 0)::bigint AS parts, coalesce(max(cost), 0) AS cost
   FROM (SELECT sum(segments) AS parts, sum(cost) AS cost FROM message_spend
          WHERE org_id = $1 AND day = $2 AND channel = $3 GROUP BY currency) AS by_currency
+"""
+# Only what is not urgent is held by a cap.
+WAKE = """
+UPDATE deliveries
+   SET due_at = $3::timestamptz + $4::interval * ((hashtext(id::text) & 1023) / 1024.0), poked_at = NULL
+ WHERE org_id = $1 AND state = 'pending' AND queue = 'bulk' AND reason = $2 AND due_at > $3
 """
 NOTE_HEALTH = """
 INSERT INTO provider_health AS h (org_id, provider_id, state, since, detail) VALUES ($1, $2, $3, $4, $5)
@@ -61,6 +67,11 @@ async def spent(conn: Connection, org_id: UUID, day: date, channel: str) -> Spen
     """What that day's messages of a channel have cost so far."""
     row = await conn.fetchrow(SPENT, org_id, day, channel)
     return Spent(row["parts"], row["cost"]) if row else Spent(0, Decimal(0))
+
+
+async def wake(conn: Connection, org_id: UUID, reason: str, due_at: datetime, spread: timedelta) -> int:
+    """What is held for ``reason`` is due at ``due_at``, or up to ``spread`` later, each by its id; how many."""
+    return int((await conn.execute(WAKE, org_id, reason, due_at, spread)).split()[-1])
 
 
 async def note_health(

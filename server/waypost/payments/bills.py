@@ -14,7 +14,7 @@ from waypost.kernel.money import CurrencyMismatch
 from waypost.kernel.principal import MONEY, Principal
 from waypost.laybys.ports import Ground
 from waypost.payments import storage, telling
-from waypost.payments.domain import Payment, ReceiptTaken, TooMuch
+from waypost.payments.domain import Disposition, Payment, ReceiptTaken, TooMuch
 from waypost.payments.entries import post_row
 from waypost.payments.till import Taken, typed_in
 from waypost.platform.database import Database
@@ -29,9 +29,9 @@ class BillPayments:
     clock: Clock
     publisher: Publisher
 
-    async def take(self, principal: Principal, invoice_id: UUID, taken: Taken) -> Payment:
+    async def take(self, principal: Principal, invoice_id: UUID, taken: Taken, *, on_account: bool = False) -> Payment:
         """Book it, in the books of both sides. ``InvoiceMoveRefused``, ``TooMuch`` (with what is open),
-        ``CurrencyMismatch``, ``ReceiptTaken``.
+        ``CurrencyMismatch``, ``ReceiptTaken``. ``on_account``: what is more than open is kept for the next invoice.
         """
         principal.require(MONEY)
         async with self.database.transaction(principal.org_id) as conn:
@@ -40,17 +40,19 @@ class BillPayments:
             left = invoice.open_minor
             if taken.currency != invoice.currency:
                 raise CurrencyMismatch(f"The invoice is in {invoice.currency}.", openMinor=left)
-            if taken.amount_minor > left:
+            rest = max(0, taken.amount_minor - left)
+            if rest and not on_account:
                 raise TooMuch(f"{left} is open of this invoice.", openMinor=left, currency=invoice.currency)
             draft = typed_in(principal, new_id(self.clock), invoice.currency, taken, self.clock.now())
             row = replace(
-                draft, applied_minor=taken.amount_minor, suspense_minor=0, invoice_id=invoice_id,
-                balance_minor=left - taken.amount_minor,
+                draft, disposition=Disposition.OVERPAID if rest else Disposition.APPLIED, suspense_minor=0,
+                applied_minor=taken.amount_minor - rest, credit_minor=rest, invoice_id=invoice_id,
+                balance_minor=left - taken.amount_minor + rest,
             )  # fmt: skip
             if not await storage.add(conn, row):
                 raise ReceiptTaken
             ground = billing.Ground(self.clock, self.publisher)
-            invoice = (await billing.pay(ground, conn, invoice, taken.amount_minor)).invoice
+            invoice = (await billing.pay(ground, conn, invoice, row.applied_minor)).invoice
             await post_row(conn, self.clock, row, invoice=invoice)
             await telling.changed(Ground(self.clock, self.publisher), conn, row)
             await audit.record(

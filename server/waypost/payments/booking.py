@@ -13,7 +13,7 @@ from waypost.kernel.principal import Principal
 from waypost.laybys import account
 from waypost.laybys.domain import Layby, LaybyNotFound, Share, share
 from waypost.laybys.ports import Ground
-from waypost.payments import groups, returning, storage, telling
+from waypost.payments import groups, returning, reversal_ends, storage, telling
 from waypost.payments.days import Days
 from waypost.payments.domain import (
     Booked,
@@ -153,6 +153,7 @@ class Bookings:
         if given is None:  # another transaction took the receipt for something else meanwhile
             return Booked(Disposition.DUPLICATE, await self._known(conn, org_id, provider, receipt))
         await returning.tell_of_reversal(self.ground, conn, held, parts, given)
+        await reversal_ends.by_payment(self.ground, conn, given.rows[0], amount)
         return Booked(Disposition.REVERSED, given.rows[0])
 
     async def _layby(self, conn: Connection, org_id: UUID, report: Report) -> Layby | None:

@@ -11,12 +11,23 @@ from waypost.kernel.errors import Conflict, Denied, NotFound
 from waypost.payments.domain import Disposition, Report
 from waypost.payments.prompt_domain import Prompt, PromptState
 from waypost.payments.providers.accounts import ProviderAccount, ProviderName
-from waypost.payments.providers.outcomes import Doubtful, Failed, Nothing, NotUnderstood, Outcome, Paid, Reversed
+from waypost.payments.providers.outcomes import (
+    Doubtful,
+    Failed,
+    Nothing,
+    NotReversed,
+    NotUnderstood,
+    Outcome,
+    Paid,
+    Reversed,
+)
 
 STK: Final = "stk"
 VALIDATION: Final = "validation"
 QUERY: Final = "query"  # what we asked for ourselves
 REVERSAL: Final = "reversal"
+TIMEOUT: Final = "timeout"  # of the queue in which a request for a reversal waited
+STATEMENT: Final = "statement"  # a line of a provider's statement that a person has to look at
 PARKED: Final = timedelta(minutes=1)  # what belongs to something that may not be written yet
 STUCK: Final = 8  # times that one was tried in vain (some minutes) before the staff are told
 OPEN_QUESTIONS: Final = frozenset({Disposition.REVIEW, Disposition.QUARANTINED})
@@ -46,12 +57,21 @@ class NothingToSettle(Conflict):
     code = "nothing-to-settle"
 
 
+class PerhapsBooked(Conflict):
+    """As much was booked for this layby at about that time, by another road: it may be this very money. Give that
+    payment's receipt, dismiss the question, or say that this is another payment.
+    """
+
+    code = "perhaps-booked"
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
     """What came, and what became of it. ``disposition`` None: still to be worked on, from ``due_at``; ``detail``: why.
 
     ``account_ref``: what the payer typed; of a reversal the receipt that is undone; ``checkout_request_id``: the
-    provider's name of the prompt.
+    provider's name of the prompt. Of a statement's line ``received_at`` is when its money moved, and what went out has
+    a negative amount.
     """
 
     org_id: UUID
@@ -75,6 +95,12 @@ class Callback:
     done_at: datetime | None = None
     settled_at: datetime | None = None
     settled_by: UUID | None = None
+    reversal_request_id: UUID | None = None
+
+    @property
+    def takes_back(self) -> bool:
+        """It says that money went back."""
+        return self.road == REVERSAL or (self.amount_minor or 0) < 0
 
     @property
     def is_open_question(self) -> bool:
@@ -162,12 +188,16 @@ Decision: TypeAlias = Book | Undo | Fail | FailLater | Hold | Park | Close
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A callback, the prompt that it is about (None: none, or none that is known yet), and whose it is."""
+    """A callback, the prompt that it is about (None: none, or none that is known yet), and whose it is.
+
+    ``asked_back``: the receipt that its address was made to take back; None: it is no such address.
+    """
 
     row: Callback
     prompt: Prompt | None
     account: ProviderAccount
     now: datetime
+    asked_back: str | None = None
 
     @property
     def is_early(self) -> bool:
@@ -187,7 +217,9 @@ def decide(case: Case, outcome: Outcome) -> Decision:
         case Doubtful():
             return _of_doubt(case, outcome)
         case Reversed():
-            return Undo(outcome)
+            return _of_reversal(case, outcome)
+        case NotReversed():
+            return Close(Disposition.IGNORED, f"not reversed: {outcome.code} {outcome.text}".strip())
         case Nothing():
             return Close(Disposition.IGNORED, outcome.why)
         case NotUnderstood():
@@ -254,6 +286,13 @@ def _of_doubt(case: Case, doubt: Doubtful) -> Decision:
     if case.prompt is not None and case.prompt.state is PromptState.PAID and doubt.receipt is None:
         return Close(Disposition.IGNORED, f"it is paid already: {doubt.why}")
     return _review(doubt, doubt.why)
+
+
+def _of_reversal(case: Case, reversal: Reversed) -> Decision:
+    if case.asked_back not in (None, reversal.original_receipt):
+        why = f"asked to take back {case.asked_back}, and it names another payment"
+        return Close(Disposition.REVIEW, why, reversal.receipt, reversal.amount_minor, reversal.original_receipt)
+    return Undo(reversal)
 
 
 def _review(said: Paid | Doubtful, why: str) -> Close:

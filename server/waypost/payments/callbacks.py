@@ -8,7 +8,6 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
@@ -57,7 +56,7 @@ class Callbacks:
             door = door or await self.doors.find(conn, token, address)
             if door.account.provider is not provider:
                 raise CallbackUnknown
-            row = self._row(door.account, road, body, address, door.prompt_id, None)
+            row = self._row(door.account, road, body, address, door)
             await storage_callbacks.add(conn, row)
         self.checkpoint("stored")
         return await self._work_on(row, door.account)
@@ -69,7 +68,7 @@ class Callbacks:
 
         ``Unavailable`` when it could not be kept: nothing was promised. ``event_id``: a second with it is DUPLICATE.
         """
-        row = self._row(account, road, body, address, None, event_id)
+        row = self._row(account, road, body, address, Door(account), event_id)
         async with self.database.transaction(account.org_id) as conn:
             is_new = await storage_callbacks.add(conn, row)
         return await self._work_on(row, account) if is_new else Ended(Disposition.DUPLICATE)
@@ -90,21 +89,22 @@ class Callbacks:
         road: str,
         body: bytes,
         address: str | None,
-        prompt_id: UUID | None,
-        event_id: str | None,
+        door: Door,
+        event_id: str | None = None,
     ) -> Callback:
         now = self.clock.now()
         return Callback(
             org_id=account.org_id,
             id=new_id(self.clock),
             provider_id=account.id,
-            prompt_id=prompt_id,
+            prompt_id=door.prompt_id,
             road=road,
             body=body,
             address=address,
             received_at=now,
             due_at=now + SWEPT_AFTER,
             event_id=event_id,
+            reversal_request_id=door.reversal_request_id,
         )
 
     async def _finish(self, row: Callback, account: ProviderAccount) -> Ended | None:

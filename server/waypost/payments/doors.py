@@ -9,7 +9,7 @@ from uuid import UUID
 
 from waypost.identity.domain import token_hash
 from waypost.kernel.clock import Clock
-from waypost.payments import storage_prompts
+from waypost.payments import storage_prompts, storage_reversals
 from waypost.payments.callback_domain import CallbackElsewhere, CallbackUnknown
 from waypost.payments.providers.accounts import ProviderAccount
 from waypost.payments.providers_register import ProviderRegister
@@ -23,10 +23,11 @@ REMEMBER_AT_MOST: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Whose address was called; ``prompt_id``: it was made for a single prompt."""
+    """Whose address was called; ``prompt_id``, ``reversal_request_id``: it was made for that alone."""
 
     account: ProviderAccount
     prompt_id: UUID | None = None
+    reversal_request_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,13 @@ class Doors:
         if (account := await self.register.find_by_token(conn, token)) is not None:
             self._remember(token_hash(token), account, asked_at)
             return Door(account)
-        prompt = await storage_prompts.by_token(conn, token_hash(token))
-        account = await self.register.of(conn, prompt.org_id, prompt.provider_id) if prompt else None
-        return Door(account, prompt.id) if prompt and account else None
+        if (prompt := await storage_prompts.by_token(conn, token_hash(token))) is not None:
+            account = await self.register.of(conn, prompt.org_id, prompt.provider_id)
+            return Door(account, prompt.id) if account else None
+        if (reversal := await storage_reversals.by_token(conn, token_hash(token))) is not None:
+            account = await self.register.of(conn, reversal.org_id, reversal.provider_id)
+            return Door(account, reversal_request_id=reversal.id) if account else None
+        return None
 
     def _remember(self, hashed: bytes, account: ProviderAccount, asked_at: float) -> None:
         self.known[hashed] = asked_at + REMEMBER_S, account

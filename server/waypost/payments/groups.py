@@ -73,9 +73,11 @@ async def look_at(conn: Connection, org_id: UUID, rows: Sequence[Payment]) -> He
 
 
 async def less_debt(conn: Connection, held: Held) -> Held:
-    """With no more credit than its customer has in all: what they owe of other payments is taken off."""
+    """With no more credit than its customer has in all: what they owe of other payments is taken off. Organisations
+    owe nothing so.
+    """
     group = held.group
-    if group.credit_minor <= 0:
+    if group.credit_minor <= 0 or group.customer_id is None:
         return held
     left = await storage_credit.in_currency(conn, group.root.org_id, group.customer_id, group.root.currency)
     net = max(0, sum(each.credit_minor for each in left))

@@ -27,6 +27,7 @@ from waypost.payments.domain import (
 from waypost.payments.opening import Opened, Opening
 from waypost.payments.refunds import Refunds
 from waypost.payments.returning import Given
+from waypost.payments.reversal_domain import ReversalOpen
 from waypost.payments.service import Payments, Whole
 from waypost.payments.unmatched import Unmatched
 from waypost.platform.queries import PageQuery
@@ -65,7 +66,8 @@ class PaymentRoutes:
                   body=wire.NewPayment, roles=TELLERS, idempotent=True,
                   errors=(LaybyNotFound, LaybyMoveRefused, TooMuch, CurrencyMismatch, ReceiptTaken)),
             Route("POST", LAYBYS + "/{layby_id}/refunds", self.refund_layby, status=201, answer=wire.Refunded,
-                  body=wire.LaybyRefund, roles=MONEY, idempotent=True, errors=(LaybyNotFound, NothingToGive, TooMuch)),
+                  body=wire.LaybyRefund, roles=MONEY, idempotent=True,
+                  errors=(LaybyNotFound, NothingToGive, TooMuch, ReversalOpen)),
             Route("POST", LAYBYS + "/{layby_id}/credit", self.use_credit, answer=laybys_wire.Layby, body=wire.UseCredit,
                   body_optional=True, roles=TELLERS, idempotent=True, versioned=True,
                   errors=(LaybyNotFound, LaybyMoveRefused, NothingToGive, TooMuch)),
@@ -76,7 +78,7 @@ class PaymentRoutes:
             Route("GET", PATH + "/{payment_id}", self.get, answer=wire.PaymentWhole, roles=WATCHERS,
                   errors=(PaymentNotFound,)),
             Route("POST", PATH + "/{payment_id}/refund", self.refund, status=201, answer=wire.Refunded,
-                  body=wire.Refund, roles=MONEY, idempotent=True, errors=(PaymentNotFound, TooMuch)),
+                  body=wire.Refund, roles=MONEY, idempotent=True, errors=(PaymentNotFound, TooMuch, ReversalOpen)),
             Route("GET", PATH + "/{payment_id}/suggestions", self.suggest, answer=wire.Suggestions, roles=TELLERS,
                   errors=(PaymentNotFound,)),
             Route("POST", PATH + "/{payment_id}/assign", self.assign, answer=wire.Payment, body=wire.Assignment,
@@ -153,15 +155,16 @@ class PaymentRoutes:
         if (body.layby_id is None) == (body.invoice_id is None):
             raise invalid_field("laybyId", "give either laybyId or invoiceId")
         row = await self.unmatched.assign(
-            request[PRINCIPAL], payment_id, layby_id=body.layby_id, invoice_id=body.invoice_id
-        )
+            request[PRINCIPAL], payment_id, layby_id=body.layby_id, invoice_id=body.invoice_id,
+            on_account=body.on_account,
+        )  # fmt: skip
         return reply(wire.Payment.from_domain(row))
 
     async def pay_invoice(self, request: web.Request) -> web.Response:
         """Book what another organisation has paid of an invoice, in the books of both."""
         invoice_id = path_id(request, "invoice_id", InvoiceNotFound)
         body = await read_body(request, wire.NewInvoicePayment)
-        payment = await self.bills.take(request[PRINCIPAL], invoice_id, body.to_domain())
+        payment = await self.bills.take(request[PRINCIPAL], invoice_id, body.to_domain(), on_account=body.on_account)
         return reply(wire.Payment.from_domain(payment), status=201)
 
     async def customer_credit(self, request: web.Request) -> web.Response:

@@ -11,7 +11,13 @@ from aiohttp import web
 from waypost.kernel.principal import MONEY
 from waypost.laybys.domain import LaybyNotFound
 from waypost.payments import wire_callbacks as wire
-from waypost.payments.callback_domain import CallbackElsewhere, CallbackNotFound, CallbackUnknown, NothingToSettle
+from waypost.payments.callback_domain import (
+    CallbackElsewhere,
+    CallbackNotFound,
+    CallbackUnknown,
+    NothingToSettle,
+    PerhapsBooked,
+)
 from waypost.payments.callback_work import Ended
 from waypost.payments.callbacks import Callbacks
 from waypost.payments.domain import AlreadySettled, Disposition, PaymentNotFound
@@ -47,14 +53,15 @@ class CallbackRoutes:
             self._daraja(Road.VALIDATION, self.validation, wire.Judged),
             self._daraja(Road.CONFIRMATION, self.confirmation, wire.Taken),
             self._daraja(Road.REVERSAL, self.reversal, wire.Taken),
+            self._daraja(Road.TIMEOUT, self.timeout, wire.Taken),
             Route("GET", PATH, self.list_callbacks, answer=wire.Callback, listing=True, query=wire.CallbacksQuery,
                   roles=MONEY),
             Route("GET", PATH + "/{callback_id}", self.get, answer=wire.WholeCallback, roles=MONEY,
                   errors=(CallbackNotFound,)),
             Route("POST", PATH + "/{callback_id}/settle", self.settle, answer=wire.WholeCallback, body=wire.Settle,
                   roles=MONEY, idempotent=True,
-                  errors=(CallbackNotFound, NothingToSettle, AlreadySettled, PaymentNotFound, LaybyNotFound,
-                          ProviderNotFound)),
+                  errors=(CallbackNotFound, NothingToSettle, AlreadySettled, PerhapsBooked, PaymentNotFound,
+                          LaybyNotFound, ProviderNotFound)),
         ]  # fmt: skip
 
     def _daraja(self, road: Road, handler: Callable[[web.Request], Awaitable[web.Response]], answer: Any) -> Route:
@@ -76,6 +83,11 @@ class CallbackRoutes:
     async def reversal(self, request: web.Request) -> web.Response:
         """A payment was taken back."""
         await self._take(request, Road.REVERSAL)
+        return reply(wire.Taken())
+
+    async def timeout(self, request: web.Request) -> web.Response:
+        """A request for a reversal has waited too long in the provider's queue."""
+        await self._take(request, Road.TIMEOUT)
         return reply(wire.Taken())
 
     async def validation(self, request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from waypost.kernel.principal import MONEY, Role
 from waypost.payments import wire_providers as wire
 from waypost.payments.providers.accounts import ProviderAccount, ProviderNotFound
 from waypost.payments.providers_register import ProviderArchived, ProviderRegister
+from waypost.payments.registrations import NothingToRegister, Registrations
 from waypost.platform.addresses import public_root
 from waypost.platform.routes import Cache, Route
 from waypost.platform.secretbox import Unreadable
@@ -27,6 +28,7 @@ class ProviderRoutes:
     """Accounts with providers of payments. ``public_url``: where providers reach us; None: where this request did."""
 
     register: ProviderRegister
+    registering: Registrations
     public_url: str | None
 
     def routes(self) -> list[Route]:
@@ -43,6 +45,9 @@ class ProviderRoutes:
                   errors=(ProviderNotFound, Unreadable)),
             Route("POST", ONE + "/rotate-token", self.replace_token, answer=wire.PaymentProviderWithAddresses,
                   roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, Unreadable), idempotent=True),
+            Route("POST", ONE + "/register-urls", self.register_urls, status=202, answer=wire.PaymentProvider,
+                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, NothingToRegister, Unreadable),
+                  idempotent=True),
         ]  # fmt: skip
 
     async def list_providers(self, request: web.Request) -> web.Response:
@@ -90,6 +95,14 @@ class ProviderRoutes:
         provider_id = path_id(request, "provider_id", ProviderNotFound)
         account, token = await self.register.replace_token(request[PRINCIPAL], provider_id)
         return self._with_addresses(request, account, token)
+
+    async def register_urls(self, request: web.Request) -> web.Response:
+        """Have the provider told where payments that nobody prompted are reported. A worker tells it; `registration`
+        says how that stands.
+        """
+        provider_id = path_id(request, "provider_id", ProviderNotFound)
+        account = await self.registering.create(request[PRINCIPAL], provider_id)
+        return reply_versioned(wire.PaymentProvider.from_domain(account), account.version, 202)
 
     def _with_addresses(
         self, request: web.Request, account: ProviderAccount, token: str, status: int = 200

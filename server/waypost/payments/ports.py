@@ -8,7 +8,7 @@ from typing import Protocol
 
 from waypost.payments.providers.accounts import ProviderAccount
 from waypost.payments.providers.outcomes import Said
-from waypost.payments.providers.prompting import Push, PushAnswer, StatusAnswer
+from waypost.payments.providers.prompting import Push, PushAnswer, RegisterAnswer, StatusAnswer, TakeBack
 
 # What a callback says: road, raw body, whose it is, when it came.
 Reader = Callable[[str, bytes, ProviderAccount, datetime], Said]
@@ -18,6 +18,22 @@ Checkpoint = Callable[[str], None]
 
 def pass_by(_name: str) -> None:
     """The checkpoint of every process of ours: nothing."""
+
+
+class ReversalProvider(Protocol):
+    """Who takes payments back; as ``PromptProvider``."""
+
+    async def reverse(self, account: ProviderAccount, what: TakeBack) -> PushAnswer:
+        """Ask, once; the result comes by a callback. ``account`` has an initiator."""
+        ...
+
+
+class AddressProvider(Protocol):
+    """Who must be told where to report payments; as ``PromptProvider``."""
+
+    async def register(self, account: ProviderAccount, root: str, token: str) -> RegisterAnswer:
+        """Tell the addresses of ``token``. May be repeated."""
+        ...
 
 
 class PromptProvider(Protocol):

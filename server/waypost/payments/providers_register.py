@@ -116,7 +116,7 @@ class ProviderRegister:
         """
         principal.require(OWNERS)
         async with self.database.transaction(principal.org_id) as conn:
-            before = await self._locked(conn, principal, provider_id, expected)
+            before = await self.locked(conn, principal, provider_id, expected)
             if not values:
                 return before
             after = self._changed(before, dict(values))
@@ -129,7 +129,7 @@ class ProviderRegister:
         principal.require(OWNERS)
         token = new_token()
         async with self.database.transaction(principal.org_id) as conn:
-            await self._locked(conn, principal, provider_id, None)
+            await self.locked(conn, principal, provider_id)
             old_until = self.clock.now() + OLD_TOKEN_LIFE
             await storage.replace_token(conn, principal.org_id, provider_id, token_hash(token), old_until)
             await self._record(conn, principal, "token-replaced", provider_id)
@@ -178,8 +178,8 @@ class ProviderRegister:
     def _sealed(self, account: ProviderAccount) -> str:
         return self.box.seal(seal_form(account.config))
 
-    async def _locked(
-        self, conn: Connection, principal: Principal, provider_id: UUID, expected: int | None
+    async def locked(
+        self, conn: Connection, principal: Principal, provider_id: UUID, expected: int | None = None
     ) -> ProviderAccount:
         """``ProviderNotFound``, ``Stale``, ``ProviderArchived``."""
         account = await self._found(conn, principal, provider_id, lock=True)

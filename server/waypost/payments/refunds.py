@@ -15,7 +15,16 @@ from waypost.laybys import account
 from waypost.laybys.domain import Layby
 from waypost.laybys.ports import Ground
 from waypost.ledger.domain import Account
-from waypost.payments import groups, notices, returning, storage, storage_credit, storage_due, telling
+from waypost.payments import (
+    groups,
+    notices,
+    returning,
+    storage,
+    storage_credit,
+    storage_due,
+    storage_reversals,
+    telling,
+)
 from waypost.payments.domain import (
     COUNTER,
     Disposition,
@@ -33,6 +42,7 @@ from waypost.payments.domain import (
 from waypost.payments.groups import Held
 from waypost.payments.receipts import receipt_of
 from waypost.payments.returning import Given
+from waypost.payments.reversal_domain import ReversalOpen
 from waypost.payments.storage_due import RefundDue
 from waypost.payments.ways import Way
 from waypost.platform.database import Connection, Database
@@ -62,6 +72,7 @@ class Refunds:
             if found is None:
                 raise PaymentNotFound
             held = await self._hold(conn, found)
+            await _check_not_asked_back(conn, found.org_id, [found.root_id])
             sources = groups.refundable(held)
             most = free_of(held.group, sources)
             if amount_minor > most:
@@ -110,7 +121,9 @@ class Refunds:
     ) -> Given:
         """A row for each payment that it comes from: never more than was paid with it."""
         applied = await storage_due.applied_by_root(conn, layby.org_id, layby.id)
-        await storage.lock_roots(conn, layby.org_id, [root_id for root_id, _ in applied])
+        root_ids = [root_id for root_id, _ in applied]
+        await storage.lock_roots(conn, layby.org_id, root_ids)
+        await _check_not_asked_back(conn, layby.org_id, root_ids)
         rows: list[Payment] = []
         left = amount_minor
         for root_id, lies_there in applied:
@@ -173,3 +186,9 @@ class Refunds:
             conn, principal, self.clock, action="payment.refunded", subject_kind=kind, subject_id=subject_id,
             why=way.reason, detail={**detail, "receipt": whole.receipt},
         )  # fmt: skip
+
+
+async def _check_not_asked_back(conn: Connection, org_id: UUID, root_ids: Sequence[UUID]) -> None:
+    """``ReversalOpen``: a provider is asked to take one of these back, so the same money could go out twice."""
+    if (reversal_id := await storage_reversals.open_of(conn, org_id, root_ids)) is not None:
+        raise ReversalOpen(reversalId=str(reversal_id))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from waypost.identity import audit
@@ -10,19 +12,19 @@ from waypost.kernel.clock import Clock
 from waypost.kernel.errors import invalid_field
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import MONEY, Principal
-from waypost.laybys import desk
+from waypost.laybys import account, desk
 from waypost.notifications.alerts import over
+from waypost.payments import reversal_ends, storage_prompts
 from waypost.payments import storage_callbacks as storage
-from waypost.payments import storage_prompts
 from waypost.payments.booking import Bookings
 from waypost.payments.callback_domain import (
     OPEN_QUESTIONS,
-    REVERSAL,
     VALIDATION,
     Callback,
     CallbackNotFound,
     Filter,
     NothingToSettle,
+    PerhapsBooked,
     alert_key,
 )
 from waypost.payments.domain import AlreadySettled, Booked, Disposition, Method, PaymentNotFound, Report
@@ -31,16 +33,22 @@ from waypost.payments.providers.accounts import ProviderAccount, ProviderNotFoun
 from waypost.payments.providers_register import ProviderRegister
 from waypost.platform.database import Connection, Database
 
+SAME_MONEY: Final = timedelta(days=1)  # after a prompt: money of its amount may be its money
+CLOCKS: Final = timedelta(minutes=10)  # by which a provider's may be behind
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a person says of it. ``dismiss``: no money moved; else it did: what is None is as the callback has it."""
+    """What a person says of it. ``dismiss``: no money moved; else it did: what is None is as the callback has it.
+    ``another``: it is not what else was booked of that amount.
+    """
 
     reason: str
     dismiss: bool = False
     layby_id: UUID | None = None
     amount_minor: int | None = None
     receipt: str | None = None
+    another: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,15 @@ class Reviews:
             return await self._found(conn, principal, callback_id)
 
     async def settle(self, principal: Principal, callback_id: UUID, said: Settlement) -> Callback:
-        """End its question: book what it is about, or nothing. ``AlreadySettled`` when somebody was first."""
+        """End its question: book what it is about, or nothing. ``AlreadySettled`` when somebody was first;
+        ``PerhapsBooked`` where it came by another road, as it seems.
+        """
         principal.require(MONEY)
         async with self.database.transaction(principal.org_id) as conn:
             row, prompt = await self._locked(conn, principal, callback_id)
             booked = None if said.dismiss else await self._book(conn, row, prompt, said)
             await self._end_prompt(conn, prompt, booked)
+            await reversal_ends.settled(self.bookings.ground, conn, row, booked)
             payment_id = booked.payment.id if booked else None
             await storage.settle(conn, row, self.clock.now(), principal.user_id, payment_id)
             await over(
@@ -114,24 +125,26 @@ class Reviews:
     async def _book(self, conn: Connection, row: Callback, prompt: Prompt | None, said: Settlement) -> Booked:
         if row.road == VALIDATION:
             raise invalid_field("dismiss", "a validation only asks, it is no money; it can only be dismissed")
-        account = await self.register.of(conn, row.org_id, row.provider_id)
-        if account is None:
+        provider = await self.register.of(conn, row.org_id, row.provider_id)
+        if provider is None:
             raise ProviderNotFound
         receipt = said.receipt or row.receipt
         if receipt is None:
             raise invalid_field("receipt", "the callback has none; give the one that the provider shows")
-        if row.road == REVERSAL:
-            return await self._undo(conn, row, account, said, receipt)
+        if row.takes_back:
+            return await self._undo(conn, row, provider, said, receipt)
         amount = said.amount_minor or row.amount_minor
         if amount is None:
             raise invalid_field("amountMinor", "the callback has none; give the one that the provider shows")
         if said.layby_id is not None:
             await desk.whole(conn, row.org_id, said.layby_id)
+        if row.receipt is None and prompt is not None and not said.another:
+            await self._check_new(conn, prompt, said.layby_id or prompt.layby_id, amount, receipt)
         report = Report(
-            provider=account.key,
+            provider=provider.key,
             receipt=receipt,
             method=Method.MOBILE,
-            currency=account.currency,
+            currency=provider.currency,
             amount_minor=amount,
             paid_at=row.received_at,
             account_ref=row.account_ref,
@@ -141,8 +154,19 @@ class Reviews:
         )
         return await self.bookings.book(conn, row.org_id, report)
 
+    async def _check_new(self, conn: Connection, prompt: Prompt, layby_id: UUID, amount: int, receipt: str) -> None:
+        """Of what has no receipt of its own, a person's typing would make a second payment of the same money. The layby
+        is held: nothing is booked for it meanwhile.
+        """
+        await account.lock(conn, prompt.org_id, layby_id)
+        since = prompt.created_at - CLOCKS
+        same = await storage.perhaps_booked(conn, prompt, layby_id, amount, since, since + SAME_MONEY)
+        if same and receipt not in same:
+            known, payment_id = next(iter(same.items()))
+            raise PerhapsBooked(receipt=known, paymentId=str(payment_id))
+
     async def _undo(
-        self, conn: Connection, row: Callback, account: ProviderAccount, said: Settlement, receipt: str
+        self, conn: Connection, row: Callback, provider: ProviderAccount, said: Settlement, receipt: str
     ) -> Booked:
         """``PaymentNotFound`` when there is no payment that it could undo, or less of it than it says."""
         if row.account_ref is None:
@@ -150,10 +174,10 @@ class Reviews:
         booked = await self.bookings.reverse(
             conn,
             row.org_id,
-            provider=account.key,
+            provider=provider.key,
             original_receipt=row.account_ref,
             receipt=receipt,
-            amount_minor=said.amount_minor or row.amount_minor,
+            amount_minor=said.amount_minor or abs(row.amount_minor or 0) or None,
             at=row.received_at,
             callback_id=row.id,
             by_person=True,

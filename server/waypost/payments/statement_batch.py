@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
+import msgspec
+
+from waypost.kernel.ids import new_id
 from waypost.notifications.alert_domain import PAYMENT_REVIEW
 from waypost.notifications.alerts import alert
+from waypost.payments import storage_callbacks
 from waypost.payments import storage_statements as storage
 from waypost.payments.booking import Bookings
+from waypost.payments.callback_domain import STATEMENT, Callback, alert_key
 from waypost.payments.domain import Disposition, Method, Report
 from waypost.payments.providers.accounts import ProviderAccount, ProviderName
 from waypost.payments.statement_lines import Line, MoneyIn, MoneyOut, NoMoney
@@ -87,25 +92,38 @@ class Batch:
     async def _review(
         self, n: int, line: MoneyIn | MoneyOut, amount: int, payment_id: UUID | None, why: str
     ) -> StatementLine:
-        """A person has to look: said once for each receipt."""
-        await alert(
-            self.conn,
-            self.bookings.publisher,
-            self.bookings.clock,
-            self.account.org_id,
-            kind=PAYMENT_REVIEW,
-            key=f"statement-line:{self.account.key}:{line.receipt}",
-            subject_kind="payment" if payment_id is not None else "payment-statement",
-            subject_id=payment_id or self.statement_id,
-            facts={
-                "statementId": str(self.statement_id),
-                "line": str(n),
-                "receipt": line.receipt,
-                "amountMinor": str(amount),
-                "currency": self.account.currency,
-                "why": why,
-            },
+        """A person has to look: a question beside those of callbacks, and an alert, once for each receipt."""
+        facts = {
+            "statementId": str(self.statement_id),
+            "line": str(n),
+            "receipt": line.receipt,
+            "amountMinor": str(amount),
+            "currency": self.account.currency,
+            "why": why,
+        }
+        now = self.bookings.clock.now()
+        row = Callback(
+            org_id=self.account.org_id,
+            id=new_id(self.bookings.clock),
+            provider_id=self.account.id,
+            prompt_id=None,
+            road=STATEMENT,
+            body=msgspec.json.encode(facts),
+            address=None,
+            received_at=line.at,
+            due_at=now,
+            detail=why,
+            event_id=f"{STATEMENT}:{line.receipt}",
+            receipt=line.receipt,
+            account_ref=line.account_ref if isinstance(line, MoneyIn) else line.linked,
+            amount_minor=amount,
+            payment_id=payment_id,
         )
+        if await storage_callbacks.add_question(self.conn, row):
+            await alert(
+                self.conn, self.bookings.publisher, self.bookings.clock, row.org_id, kind=PAYMENT_REVIEW,
+                key=alert_key(row.id), subject_kind="callback", subject_id=row.id, facts=facts,
+            )  # fmt: skip
         return StatementLine(n, Outcome.REVIEW, line.receipt, amount, line.at, payment_id, why)
 
     def _report(self, line: MoneyIn) -> Report:

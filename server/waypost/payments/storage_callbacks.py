@@ -16,18 +16,29 @@ from waypost.platform.database import Connection
 
 _COLUMNS = """
 org_id, id, provider_id, prompt_id, road, body, address, received_at, due_at, tries, disposition, detail, event_id,
-receipt, account_ref, amount_minor, checkout_request_id, payment_id, done_at, settled_at, settled_by
+receipt, account_ref, amount_minor, checkout_request_id, payment_id, done_at, settled_at, settled_by,
+reversal_request_id
 """
 # Nothing is stored of an event whose id is known.
 ADD = """
-INSERT INTO callbacks (org_id, id, provider_id, prompt_id, road, body, address, received_at, due_at, event_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO callbacks (org_id, id, provider_id, prompt_id, road, body, address, received_at, due_at, event_id,
+                       reversal_request_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (org_id, provider_id, event_id) WHERE event_id IS NOT NULL DO NOTHING RETURNING id
 """
 ADD_QUESTION = """
 INSERT INTO callbacks (org_id, id, provider_id, prompt_id, road, body, received_at, due_at, disposition, detail,
-                       amount_minor, checkout_request_id, done_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 'review', $8, $9, $10, $7)
+                       amount_minor, checkout_request_id, done_at, event_id, receipt, account_ref, payment_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'review', $9, $10, $11, $8, $12, $13, $14, $15)
+ON CONFLICT (org_id, provider_id, event_id) WHERE event_id IS NOT NULL DO NOTHING RETURNING id
+"""
+# Money for a layby that may be the same as a prompt's: as much, at about that time, of no other prompt, by any road.
+PERHAPS_BOOKED = """
+SELECT r.id, r.receipt FROM payments p JOIN payments r ON r.org_id = p.org_id AND r.id = p.root_id
+ WHERE p.org_id = $1 AND p.layby_id = $2 AND p.kind IN ('payment', 'assignment')
+   AND r.amount_minor = $3 AND r.currency = $4 AND r.method <> 'cash' AND r.paid_at >= $5 AND r.paid_at < $6
+   AND (r.prompt_id IS NULL OR r.prompt_id = $7)
+ ORDER BY r.id
 """
 FIND = f"SELECT {_COLUMNS} FROM callbacks WHERE org_id = $1 AND id = $2"  # noqa: S608
 LOCK = f"{FIND} FOR UPDATE"
@@ -96,17 +107,31 @@ async def add(conn: Connection, row: Callback) -> bool:
     """Keep what came, before anything is made of it; False: an event with its id is there."""
     added = await conn.fetchval(
         ADD, row.org_id, row.id, row.provider_id, row.prompt_id, row.road, row.body, row.address, row.received_at,
-        row.due_at, row.event_id,
+        row.due_at, row.event_id, row.reversal_request_id,
     )  # fmt: skip
     return added is not None
 
 
-async def add_question(conn: Connection, row: Callback) -> None:
-    """Keep that nobody knows what became of a prompt, with what its provider said last."""
-    await conn.execute(
+async def add_question(conn: Connection, row: Callback) -> bool:
+    """Keep what a person has to look at: a prompt of which nobody knows what became, a line of a statement; False: what
+    has its ``event_id`` was asked before.
+    """
+    added = await conn.fetchval(
         ADD_QUESTION, row.org_id, row.id, row.provider_id, row.prompt_id, row.road, row.body, row.received_at,
-        row.detail, row.amount_minor, row.checkout_request_id,
+        row.due_at, row.detail, row.amount_minor, row.checkout_request_id, row.event_id, row.receipt, row.account_ref,
+        row.payment_id,
     )  # fmt: skip
+    return added is not None
+
+
+async def perhaps_booked(
+    conn: Connection, prompt: Prompt, layby_id: UUID, amount_minor: int, since: datetime, until: datetime
+) -> dict[str, UUID]:
+    """Payments that may be the very money of a prompt, by their receipts."""
+    rows = await conn.fetch(
+        PERHAPS_BOOKED, prompt.org_id, layby_id, amount_minor, prompt.currency, since, until, prompt.id
+    )
+    return {row["receipt"]: row["id"] for row in rows}
 
 
 async def take(conn: Connection, org_id: UUID, callback_id: UUID) -> Callback | None:

@@ -9,18 +9,19 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from waypost.payments.providers.accounts import ProviderAccount, ProviderName, of_seal_form
+from waypost.payments.providers.accounts import ProviderAccount, ProviderName, Registration, of_seal_form
 from waypost.platform.database import Connection
 from waypost.platform.secretbox import SecretBox
 
 _COLUMNS = """
-org_id, id, provider, name, config, addresses, check_above_minor, currency, created_at, archived_at, version
+org_id, id, provider, name, config, addresses, check_above_minor, currency, created_at, archived_at, version,
+c2b_state, c2b_text, c2b_at
 """
 FIND = f"SELECT {_COLUMNS} FROM payment_providers WHERE org_id = $1 AND id = $2"  # noqa: S608
 LOCK = f"{FIND} FOR NO KEY UPDATE"
 FIND_BY_TOKEN = f"""
 SELECT {_COLUMNS} FROM payment_providers
- WHERE token_hash = $1 OR (old_token_hash = $1 AND old_token_until > $2)
+ WHERE token_hash = $1 OR c2b_token_hash = $1 OR (old_token_hash = $1 AND old_token_until > $2)
 """  # noqa: S608
 LIST = f"""
 SELECT {_COLUMNS} FROM payment_providers
@@ -54,9 +55,11 @@ class Row:
     def open(self, box: SecretBox) -> ProviderAccount:
         """``Unreadable`` when it was sealed with a key that is gone."""
         config = of_seal_form(box.open(self.values["config"]))
-        return ProviderAccount(
-            **{**self.values, "provider": ProviderName(self.values["provider"]), "config": config}
-        )  # fmt: skip
+        values = dict(self.values)
+        state, text, at = (values.pop(name) for name in ("c2b_state", "c2b_text", "c2b_at"))
+        registration = Registration(state, text, at) if state is not None else None
+        values |= {"provider": ProviderName(values["provider"]), "config": config, "registration": registration}
+        return ProviderAccount(**values)
 
 
 async def find(conn: Connection, org_id: UUID, provider_id: UUID, *, lock: bool = False) -> Row | None:

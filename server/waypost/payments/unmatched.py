@@ -62,10 +62,16 @@ class Unmatched:
             return await storage_suggestions.suggestions(conn, payment, references, left, MOST_SUGGESTIONS)
 
     async def assign(
-        self, principal: Principal, payment_id: UUID, *, layby_id: UUID | None = None, invoice_id: UUID | None = None
+        self,
+        principal: Principal,
+        payment_id: UUID,
+        *,
+        layby_id: UUID | None = None,
+        invoice_id: UUID | None = None,
+        on_account: bool = False,
     ) -> Payment:
         """Say for which layby (or invoice) the money was: it is applied as a payment that comes now. What is too much
-        for a layby is credit; more than is open of an invoice is refused (``TooMuch``).
+        for a layby is credit; more than is open of an invoice is refused (``TooMuch``), or kept ``on_account``.
 
         Once: ``AlreadySettled`` for who is second, and for money that has its place.
         """
@@ -83,7 +89,7 @@ class Unmatched:
             if layby_id is not None:
                 row = await self._to_layby(conn, principal, root, draft, held.laybys[layby_id])
             elif invoice_id is not None:
-                row = await self._to_invoice(conn, draft, held.invoices[invoice_id])
+                row = await self._to_invoice(conn, draft, held.invoices[invoice_id], on_account=on_account)
             else:
                 raise invalid_field("laybyId", "say for which layby or which invoice the money was")
             ground = Ground(self.clock, self.publisher)
@@ -138,17 +144,19 @@ class Unmatched:
         await telling.placed(ground, conn, told, layby)
         return row
 
-    async def _to_invoice(self, conn: Connection, draft: Payment, invoice: Invoice) -> Payment:
+    async def _to_invoice(self, conn: Connection, draft: Payment, invoice: Invoice, *, on_account: bool) -> Payment:
         _check_currency(draft, invoice.currency)
-        amount = draft.amount_minor
-        if amount > invoice.open_minor:
-            raise TooMuch(f"{invoice.open_minor} is open of this invoice.", mostMinor=invoice.open_minor)
+        amount, left = draft.amount_minor, invoice.open_minor
+        if amount > left and not on_account:
+            raise TooMuch(f"{left} is open of this invoice.", mostMinor=left)
+        applied = min(amount, left)
         row = replace(
-            draft, disposition=Disposition.APPLIED, amount_minor=0, applied_minor=amount, suspense_minor=-amount,
-            invoice_id=invoice.id, balance_minor=invoice.open_minor - amount,
+            draft, disposition=Disposition.OVERPAID if amount > left else Disposition.APPLIED, amount_minor=0,
+            applied_minor=applied, credit_minor=amount - applied, suspense_minor=-amount, invoice_id=invoice.id,
+            balance_minor=left - applied,
         )  # fmt: skip
         await _add(conn, row)
-        invoice = (await billing.pay(billing.Ground(self.clock, self.publisher), conn, invoice, amount)).invoice
+        invoice = (await billing.pay(billing.Ground(self.clock, self.publisher), conn, invoice, applied)).invoice
         await post_row(conn, self.clock, row, invoice=invoice)
         await telling.changed(Ground(self.clock, self.publisher), conn, row)
         return row

@@ -159,14 +159,19 @@ class UseCredit(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Assignment(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """For which layby, or which invoice, the money was: one of them."""
+    """For which layby, or which invoice, the money was: one of them. ``onAccount``: what is more than is open of the
+    invoice is kept for the next one to the same organisation; else it is refused.
+    """
 
     layby_id: UUID | None = None
     invoice_id: UUID | None = None
+    on_account: bool = False
 
 
 class NewInvoicePayment(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Money that another organisation has paid of an invoice. ``reference``: under which it can be found there."""
+    """Money that another organisation has paid of an invoice. ``reference``: under which it can be found there;
+    ``onAccount``: what is more than is open is kept for the next invoice to them; else it is refused.
+    """
 
     amount_minor: Amount
     currency: Currency
@@ -174,6 +179,7 @@ class NewInvoicePayment(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
     reference: Words | None = None
     receipt: Receipt | None = None
     note: Words | None = None
+    on_account: bool = False
 
     def to_domain(self) -> Taken:
         taken = Taken(self.amount_minor, domain.Method(self.method), self.receipt, self.currency, self.note)

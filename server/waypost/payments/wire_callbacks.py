@@ -94,7 +94,8 @@ def _values(cls: type[Callback], row: callback_domain.Callback) -> dict[str, Any
 
 class Settle(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How a question ends. ``dismiss``: no money moved; else it is booked, to the layby that is named or that the
-    callback means; what the callback does not say is given.
+    callback means; what the callback does not say is given. ``another``: it is other money than what was booked of
+    that amount at about that time.
     """
 
     reason: Reason
@@ -102,6 +103,7 @@ class Settle(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     layby_id: UUID | None = None
     amount_minor: Amount | None = None
     receipt: Receipt | None = None
+    another: bool = False
 
     def to_domain(self) -> Settlement:
-        return Settlement(self.reason, self.dismiss, self.layby_id, self.amount_minor, self.receipt)
+        return Settlement(self.reason, self.dismiss, self.layby_id, self.amount_minor, self.receipt, self.another)

@@ -35,7 +35,7 @@ class ProvidersQuery(PageQuery):
 
 
 class InitiatorIn(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Who may ask for a payment's status; ``credential``: the password as the provider's certificate seals it."""
+    """Who may ask for a reversal; ``credential``: the password as the provider's certificate seals it."""
 
     name: Name
     credential: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NO_NUL)]
@@ -175,8 +175,16 @@ class SignedShown(msgspec.Struct, rename="camel", tag_field="provider", tag="sig
     events: Events
 
 
+class RegistrationShown(msgspec.Struct, rename="camel", omit_defaults=True):
+    """How telling the provider our addresses stands: ``text``: what was said of it last."""
+
+    state: str
+    at: Instant
+    text: str | None = None
+
+
 class PaymentProvider(msgspec.Struct, rename="camel", omit_defaults=True):
-    """An account with a provider."""
+    """An account with a provider. ``registration``: of our addresses with it, once it was asked for."""
 
     id: UUID
     name: str
@@ -187,13 +195,14 @@ class PaymentProvider(msgspec.Struct, rename="camel", omit_defaults=True):
     version: int
     check_above_minor: int | None = None
     archived_at: Instant | None = None
+    registration: RegistrationShown | None = None
 
     @classmethod
     def from_domain(cls, account: accounts.ProviderAccount) -> PaymentProvider:
         return cls(
             account.id, account.name, account.currency, _config(account.config), list(account.addresses),
             instant(account.created_at), account.version, account.check_above_minor,
-            instant_or_none(account.archived_at),
+            instant_or_none(account.archived_at), _registration(account.registration),
         )  # fmt: skip
 
 
@@ -232,6 +241,10 @@ def callbacks(provider: ProviderName, token: str, root: str) -> list[CallbackAdd
 ROADS: Sequence[Literal["stk", "validation", "confirmation", "reversal"]] = (
     "stk", "validation", "confirmation", "reversal",
 )  # fmt: skip
+
+
+def _registration(found: accounts.Registration | None) -> RegistrationShown | None:
+    return RegistrationShown(found.state, instant(found.at), found.text) if found else None
 
 
 def _config(config: accounts.Config) -> DarajaShown | SignedShown:

@@ -127,4 +127,4 @@ OF_KIND: Final[Mapping[str, EventType]] = MappingProxyType(
     {each.kind: each for each in ALL if each.kind} | {"payment_received_credit": TYPES["payment.received"]}
 )
 # What no subscriber hears of: what is told to staff alone, and the try of a provider.
-NO_EVENT: Final = frozenset({"alert_raised", "alert_digest", "export_ready", "provider_test"})
+NO_EVENT: Final = frozenset({"alert_raised", "alert_digest", "export_ready", "provider_test", "help_answer"})

@@ -6,10 +6,10 @@ A connection that is kept may have died at any time since the last call, and the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import aiohttp
@@ -18,7 +18,17 @@ from waypost.kernel.clock import Clock
 from waypost.payments.providers import daraja_requests as requests
 from waypost.payments.providers.accounts import ProviderAccount
 from waypost.payments.providers.daraja_requests import Token, TokenRefused
-from waypost.payments.providers.prompting import Busy, InDoubt, Push, PushAnswer, StatusAnswer, StatusUnknown
+from waypost.payments.providers.prompting import (
+    Busy,
+    InDoubt,
+    Push,
+    PushAnswer,
+    Refused,
+    RegisterAnswer,
+    StatusAnswer,
+    StatusUnknown,
+    TakeBack,
+)
 from waypost.platform.telemetry import log
 
 MOST_BYTES: Final = 64 * 1024  # of an answer; the rest is not read
@@ -26,6 +36,7 @@ MARGIN_S: Final = 60.0  # before its end a token is taken for old
 TOKEN_PART, CALL_PART = 0.25, 0.5  # of the time that a try may take; a token that is refused doubles both
 AWAY: Final = (aiohttp.ClientError, TimeoutError, OSError)
 NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+A = TypeVar("A")
 
 
 class NoToken(Exception):
@@ -52,14 +63,33 @@ class Daraja:
     async def push(self, account: ProviderAccount, push: Push) -> PushAnswer:
         """Ask the phone, once. What surely was not sent may be sent again."""
         body = requests.push_body(account.daraja, push, self.clock.now())
+        return await self._ask_once(account, requests.PUSH, body, requests.read_push)
+
+    async def reverse(self, account: ProviderAccount, what: TakeBack) -> PushAnswer:
+        """Ask that a payment be taken back, once."""
+        config = account.daraja
+        if config.initiator is None:
+            return Refused("not-set-up", "config.initiator is missing")
+        body = requests.reverse_body(config, config.initiator, what)
+        return await self._ask_once(account, requests.REVERSE, body, requests.read_reverse)
+
+    async def register(self, account: ProviderAccount, root: str, token: str) -> RegisterAnswer:
+        """Tell where payments that nobody prompted are reported."""
+        body = requests.register_body(account.daraja, root, token)
+        return await self._ask_once(account, requests.REGISTER, body, requests.read_register)
+
+    async def _ask_once(
+        self, account: ProviderAccount, path: str, body: Mapping[str, object], read: Callable[[int, bytes], A]
+    ) -> A | Busy | InDoubt:
+        """What surely was not done may be asked again; a token that ran out is fetched anew at once."""
         try:
-            status, answer = await self._post(account, requests.PUSH, body)
+            status, answer = await self._post(account, path, body)
             try:
-                return requests.read_push(status, answer)
+                return read(status, answer)
             except TokenRefused:
                 self._forget(account)
-                status, answer = await self._post(account, requests.PUSH, body)
-                return requests.read_push(status, answer)
+                status, answer = await self._post(account, path, body)
+                return read(status, answer)
         except TokenRefused:
             return Busy("token-refused")
         except NoToken as error:

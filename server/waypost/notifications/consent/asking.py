@@ -16,7 +16,7 @@ from waypost.notifications.addresses import ChannelName
 from waypost.notifications.consent import domain, storage
 from waypost.notifications.consent.domain import PREFERENCE_OFF, Suppression, Why, same_form
 from waypost.notifications.domain import Due
-from waypost.notifications.kinds import Kind
+from waypost.notifications.kinds import ANSWERS, Kind
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import log
 
@@ -36,7 +36,9 @@ async def refusal(conn: Connection, due: Due, kind: Kind, senders: Collection[st
 
 
 async def stopped_senders(conn: Connection, due: Due) -> frozenset[str]:
-    """The senders (``domain.sender_of``) by which this address must not be written to."""
+    """The senders (``domain.sender_of``) by which this address must not be written to; none of who has asked."""
+    if due.kind in ANSWERS:
+        return frozenset()
     channel = domain.told_by(due.channel, due.address)
     present = await storage.suppressed(conn, due.org_id, channel, same_form(due.address))
     return frozenset(sender for _, sender in present if sender)

@@ -13,12 +13,12 @@ from uuid import UUID
 
 from waypost.kernel.errors import Conflict, NotFound
 from waypost.notifications.addresses import ChannelName
-from waypost.notifications.kinds import KINDS, Group, Kind
+from waypost.notifications.kinds import ANSWERS, KINDS, Group, Kind
 from waypost.notifications.providers.accounts import ProviderAccount, TwilioConfig
 
 ANY: Final = "*"
-# What a person can choose among; the inbox in the dashboard is always filled.
-CHOSEN: Final = (ChannelName.SMS, ChannelName.EMAIL, ChannelName.PUSH)
+# What a person can choose among.
+CHOSEN: Final = (ChannelName.SMS, ChannelName.EMAIL, ChannelName.PUSH, ChannelName.IN_APP)
 
 
 class SuppressionNotFound(NotFound):
@@ -135,13 +135,13 @@ def wanted(kind: Kind, channel: ChannelName, theirs: Iterable[Choice], ours: Ite
 def refusal_of(kind: Kind, suppressed: Iterable[tuple[Why, str]], senders: Collection[str]) -> str | None:
     """Why an address with these suppressions (reason and sender) must not be written to; None: it may be.
 
-    One of a sender counts only when each of ``senders``, by which it could go out, is stopped; without ``senders``, at
-    once.
+    Who asks is answered, also where they have stopped the rest. One of a sender counts only when each of ``senders``,
+    by which it could go out, is stopped; without ``senders``, at once.
     """
     left = set(senders)
     reason: Why | None = None
     for why, sender in suppressed:
-        if why in BUT_REQUIRED and kind.required:
+        if (why in BUT_REQUIRED and kind.required) or (why in THEIRS and kind.name in ANSWERS):
             continue
         if not sender:
             return REFUSALS[why]
@@ -192,7 +192,7 @@ KEYWORDS: Final[Mapping[str, Meant]] = MappingProxyType(
         ),
         **dict.fromkeys(("ARRET", "ARRÊT", "PARAR", "SAIR", "BAJA", "ALTO"), Meant.STOP),
         **dict.fromkeys(("START", "UNSTOP", "YES"), Meant.START),
-        **dict.fromkeys(("HELP", "INFO"), Meant.HELP),
+        **dict.fromkeys(("HELP", "INFO", "AYUDA", "AJUDA", "AIDE"), Meant.HELP),
     }
 )
 _EDGES: Final = re.compile(r"^[\W_]+|[\W_]+$")
@@ -200,7 +200,12 @@ _EDGES: Final = re.compile(r"^[\W_]+|[\W_]+$")
 
 def meaning(text: str) -> Meant | None:
     """Of a whole message that is one keyword, whatever its case and the marks around it; None: somebody wrote to us."""
-    return KEYWORDS.get(" ".join(_EDGES.sub("", text).upper().split()))
+    return KEYWORDS.get(keyword(text))
+
+
+def keyword(text: str) -> str:
+    """A message as keywords are written."""
+    return " ".join(_EDGES.sub("", text).upper().split())
 
 
 def switched_off(group: Group, channel: ChannelName) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,11 @@ SELECT p.kind, p.channel, p.wanted, p.customer_id IS NOT NULL OR p.user_id IS NO
   FROM notifications n JOIN preferences p ON p.org_id = n.org_id AND (
        p.customer_id = n.customer_id OR p.user_id = n.user_id OR (p.customer_id IS NULL AND p.user_id IS NULL))
  WHERE n.org_id = $1 AND n.id = $2 AND p.kind IN ('*', $3) AND p.channel IN ('*', $4)
+"""
+CHOICES_FOR_INBOXES = """
+SELECT org_id, user_id, kind, channel, wanted FROM preferences
+ WHERE org_id = ANY ($1) AND customer_id IS NULL AND (user_id IS NULL OR user_id = ANY ($2))
+   AND channel IN ('*', 'in_app')
 """
 CHOICES_OF = """
 SELECT kind, channel, wanted, source, changed_at, changed_by FROM preferences
@@ -99,6 +104,17 @@ async def choices_for(
     rows = await conn.fetch(CHOICES_FOR, org_id, notification_id, kind, channel)
     said = [(row["theirs"], Choice(row["kind"], row["channel"], row["wanted"])) for row in rows]
     return [choice for theirs, choice in said if theirs], [choice for theirs, choice in said if not theirs]
+
+
+async def choices_for_inboxes(
+    conn: Connection, org_ids: Collection[UUID], people: Collection[UUID]
+) -> dict[tuple[UUID, UUID | None], list[Choice]]:
+    """What these members have said of their inboxes; by None what their organisation has."""
+    found: dict[tuple[UUID, UUID | None], list[Choice]] = {}
+    for row in await conn.fetch(CHOICES_FOR_INBOXES, list(org_ids), list(people)):
+        choice = Choice(row["kind"], row["channel"], row["wanted"])
+        found.setdefault((row["org_id"], row["user_id"]), []).append(choice)
+    return found
 
 
 async def choices_of(conn: Connection, org_id: UUID, whose: Whose) -> list[Choice]:

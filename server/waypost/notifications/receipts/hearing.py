@@ -1,5 +1,5 @@
-"""What people write to us: kept; STOP and START obeyed at once, anything else shown to staff. In the caller's
-transaction.
+"""What people write to us: kept; STOP and START obeyed at once, HELP answered, anything else shown to staff. In the
+caller's transaction.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from waypost.notifications.consent.domain import Meant, Why, meaning, same_form,
 from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.providers.reports import Answered, OptedOut
 from waypost.notifications.receipts import storage
+from waypost.notifications.receipts.answering import Answering
 from waypost.notifications.receipts.domain import Disposition, Receipt
 from waypost.notifications.receipts.doors import Accounts
 from waypost.platform.database import Connection
@@ -31,11 +32,12 @@ RESTARTED = (Why.STOP, Why.OPTED_OUT)
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Takes in what people say. ``country``: of a number without its country's code."""
+    """Takes in what people say. ``country``: of a number without its country's code; ``answering``: HELP."""
 
     clock: Clock
     publisher: Publisher
     accounts: Accounts
+    answering: Answering
 
     async def heard(
         self, conn: Connection, row: Receipt, account: ProviderAccount, answered: Answered, country: str | None
@@ -52,7 +54,7 @@ class Hearing:
             await self._stop(conn, account, theirs, ours, Why.STOP, "inbound")
         elif meant is Meant.START:
             await self._start(conn, account, theirs, ours)
-        else:
+        elif meant is not Meant.HELP or not await self.answering.help(conn, account, theirs, answered.text):
             await self._tell_staff(conn, row, theirs)
         return Disposition.APPLIED
 

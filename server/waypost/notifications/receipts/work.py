@@ -17,6 +17,7 @@ from waypost.notifications.alerts import alert
 from waypost.notifications.providers.accounts import ProviderAccount, ProviderName
 from waypost.notifications.providers.reports import Call, Reader, Reading, Report, Road
 from waypost.notifications.receipts import storage
+from waypost.notifications.receipts.answering import Answering
 from waypost.notifications.receipts.domain import Disposition, Receipt, worst
 from waypost.notifications.receipts.doors import Doors
 from waypost.notifications.receipts.hearing import Hearing
@@ -95,7 +96,8 @@ class ReceiptWork:
         named = await self._named(conn, row, reading)
         reporting = Reporting(self.clock, self.publisher)
         ends = [await reporting.apply(conn, account, report, to, settings.telling) for report, to in named]
-        hearing = Hearing(self.clock, self.publisher, self.doors.accounts)
+        answering = Answering(self.clock, settings.selling)
+        hearing = Hearing(self.clock, self.publisher, self.doors.accounts, answering)
         country = settings.selling.country
         ends += [await hearing.heard(conn, row, account, each, country) for each in reading.answered]
         ends += [await hearing.told_the_provider(conn, account, each, country) for each in reading.opted_out]

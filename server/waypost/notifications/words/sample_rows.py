@@ -10,6 +10,7 @@ import msgspec
 
 ALERT_CODES: Final = (
     "payment_unmatched", "payment_review", "payment_credit", "reversal_after_collection", "callback_quarantined",
+    "reversal_failed",
     "callback_stuck", "reconciliation_difference", "statement_missing", "provider_down", "failover",
     "delivery_in_doubt", "customer_unreachable", "sms_cap_reached", "webhook_off", "message_received",
     "receipt_quarantined", "receipt_stuck", "bounces_to_confirm", "opt_out_rate", "undelivered_rate", "some_new_kind",

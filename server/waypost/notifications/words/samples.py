@@ -135,10 +135,11 @@ _ORDINARY: Mapping[str, Facts] = {
         "link": "https://way.example/jobs",
     },
     kinds.PROVIDER_TEST: {"provider": "Africa's Talking"},
+    kinds.HELP_ANSWER: {"contact": "+254 700 000 001"},
 }
 
 # What a notice may lack, as those of an older version do: it is empty then.
-MAY_LACK = frozenset({"link", "brandColour"})
+MAY_LACK = frozenset({"link", "brandColour", "brandLogo", "brandLogoWidth", "brandLogoHeight"})
 _LONG_LINK = "https://waypost.jacaranda-stores.example/t/Zk3v9QmTt0a1b2c3d4e5f6g7h8i9j0kl"
 _LONG_PLACE = "Unit 14, Second Floor, Avondale Shopping Centre, King George Road, Harare"
 _LONGEST: Facts = {
@@ -155,6 +156,7 @@ _LONGEST: Facts = {
     "originalReceipt": "PAY-2026-0000012345",
     "number": "INV-2026-000042",
     "about": "Twilio, +263 77 000 0000",
+    "contact": "customer.service@jacaranda-stores-and-household-goods.example",
     "export": "payments-2026-01-01-to-2026-12-31.xlsx",
     "link": _LONG_LINK,
     "n": "12",
@@ -177,6 +179,7 @@ _BARE: Facts = {
     "origin": "",
     "link": "",
     "about": "",
+    "contact": "",
     "startDate": "",
     "startTime": "",
     "arriveDate": "",

@@ -8,21 +8,25 @@ from uuid import UUID
 
 import jinja2
 
+from waypost.identity.domain import Selling
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.domain import Text
 from waypost.notifications.render import Renderer
 from waypost.notifications.words import storage
-from waypost.notifications.words.domain import OwnWords, form_of
+from waypost.notifications.words.domain import Form, OwnWords, form_of
 from waypost.platform.database import Connection
 from waypost.platform.printing import chain, language_for
 from waypost.platform.telemetry import log
 
+PLAIN = Selling()
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """For what sends: no edge, no principal."""
+    """For what sends: no edge, no principal. ``public_url``: where readers of e-mails reach us, and so a logo."""
 
     renderer: Renderer
+    public_url: str | None = None
 
     async def text(
         self,
@@ -34,20 +38,40 @@ class Words:
         facts: Mapping[str, str],
         *,
         address: str = "",
+        selling: Selling = PLAIN,
     ) -> Text:
-        """What ``channel`` says of a notice; ``address``: whose, since the console shows what would go there.
+        """What ``channel`` says of a notice; ``address``: whose, since the console shows what would go there;
+        ``selling``: with whose colour and logo.
 
         Own words that these facts do not fit, as those of an older version may not, give way to ours: nothing is left
         unsaid. ``jinja2.TemplateError`` when ours do not fit either.
         """
         form = form_of(channel, address)
-        own = nearest(locale, await storage.in_use(conn, org_id, kind, form), self.renderer.languages(kind, form))
+        facts = {**facts, **(self._look(selling) if form is Form.EMAIL else {})}
+        return self.say(org_id, kind, form, await storage.in_use(conn, org_id, kind, form), locale, facts)
+
+    def say(
+        self, org_id: UUID, kind: str, form: Form, theirs: Iterable[OwnWords], locale: str, facts: Mapping[str, str]
+    ) -> Text:
+        """In the nearest of ``theirs`` (the organisation's) and ours."""
+        own = nearest(locale, theirs, self.renderer.languages(kind, form))
         if own is not None:
             try:
                 return self.renderer.render_own(own, locale, facts)
             except jinja2.TemplateError:
                 log.exception("own_words_failed", org_id=str(org_id), kind=kind, form=str(form), version=own.version)
         return self.renderer.render(kind, locale, facts, form)
+
+    def _look(self, selling: Selling) -> dict[str, str]:
+        """Of the layout: no fact of what happened, so nothing of it is kept with that."""
+        look = {"brandColour": selling.colour}
+        if selling.logo is None or self.public_url is None:
+            return look
+        width, height = selling.logo.shown
+        return {
+            **look, "brandLogo": self.public_url.rstrip("/") + selling.logo.path, "brandLogoWidth": str(width),
+            "brandLogoHeight": str(height),
+        }  # fmt: skip
 
 
 def nearest(locale: str, own: Iterable[OwnWords], ours: Iterable[str]) -> OwnWords | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
@@ -16,6 +17,11 @@ IN_USE = f"""
 SELECT {_WORDS} FROM template_choices c
   JOIN templates t USING (org_id, kind, channel, locale, version)
  WHERE c.org_id = $1 AND c.kind = $2 AND c.channel = $3
+"""  # noqa: S608
+IN_USE_OF = f"""
+SELECT c.org_id, {_WORDS} FROM template_choices c
+  JOIN templates t USING (org_id, kind, channel, locale, version)
+ WHERE (c.org_id, c.kind) IN (SELECT * FROM unnest($1::uuid[], $2::text[])) AND c.channel = $3
 """  # noqa: S608
 FIND = f"""
 SELECT {_WORDS} FROM templates t
@@ -58,6 +64,18 @@ UPDATE template_choices SET version = $5, changed_at = $6, changed_by = $7
 async def in_use(conn: Connection, org_id: UUID, kind: str, form: Form) -> list[OwnWords]:
     """The organisation's words that are used for a kind, in each language that it has some in."""
     return [_words(row) for row in await conn.fetch(IN_USE, org_id, kind, form)]
+
+
+async def in_use_of(
+    conn: Connection, kinds: Collection[tuple[UUID, str]], form: Form
+) -> dict[tuple[UUID, str], list[OwnWords]]:
+    """The same of many organisations and kinds at once."""
+    found: dict[tuple[UUID, str], list[OwnWords]] = {}
+    rows = await conn.fetch(IN_USE_OF, [org_id for org_id, _ in kinds], [kind for _, kind in kinds], form)
+    for row in rows:
+        of = dict(row)
+        found.setdefault((of.pop("org_id"), of["kind"]), []).append(_words(of))
+    return found
 
 
 async def find(conn: Connection, org_id: UUID, kind: str, form: Form, locale: str, version: int) -> OwnWords | None:
@@ -111,7 +129,7 @@ async def choose(conn: Connection, org_id: UUID, chosen: Chosen, by: UUID | None
     )  # fmt: skip
 
 
-def _words(row: Record) -> OwnWords:
+def _words(row: Record | Mapping[str, Any]) -> OwnWords:
     return OwnWords(**{**row, "form": Form(row["form"])})
 
 

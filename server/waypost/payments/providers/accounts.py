@@ -62,7 +62,7 @@ class Hidden:
 
 
 class Initiator(Hidden, msgspec.Struct, frozen=True, rename="camel"):
-    """Who may ask for a payment's status; ``credential``: its password, sealed with the provider's certificate."""
+    """Who may ask for a reversal; ``credential``: its password, sealed with the provider's certificate."""
 
     name: str
     credential: str
@@ -119,6 +119,17 @@ Config: TypeAlias = DarajaConfig | SignedConfig
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """Our telling the provider where payments that nobody prompted are reported: ``queued``, ``asking``,
+    ``registered`` or ``failed``; ``text``: what was said of it last.
+    """
+
+    state: str
+    text: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderAccount:
     """One account. ``addresses``: networks that its callbacks come from, empty: any; ``check_above_minor``: a payment
     above it is asked about before it is booked; ``archived_at``: nothing new is asked of it, but what it still reports
@@ -136,6 +147,7 @@ class ProviderAccount:
     created_at: datetime
     version: int
     archived_at: datetime | None = None
+    registration: Registration | None = None
 
     @property
     def key(self) -> str:

@@ -27,6 +27,7 @@ from waypost.payments.providers.outcomes import (
     Doubtful,
     Failed,
     Nothing,
+    NotReversed,
     NotUnderstood,
     Outcome,
     Paid,
@@ -54,6 +55,7 @@ class Road(StrEnum):
     VALIDATION = "validation"
     CONFIRMATION = "confirmation"
     REVERSAL = "reversal"
+    TIMEOUT = "timeout"  # of the queue in which a request for a reversal waited
 
 
 class Reason(StrEnum):
@@ -165,11 +167,18 @@ def read_reversal(whole: Mapping[str, Any], currency: str, now: datetime) -> Out
     if code is None or (code == OK) != _is_yes(text, otherwise=code == OK):
         return Doubtful(f"ResultCode {code} and its text disagree", receipt, amount, account_ref=original)
     if code != OK:
-        return Nothing(f"not reversed: {code} {text}".strip())
+        return NotReversed(code, text)
     if trouble or receipt is None or original is None:
         return Doubtful(trouble or "what was reversed is not said", receipt, amount, account_ref=original)
     at = moment_of(items.get("TransCompletedTime"), EAST_AFRICA) or now
     return Reversed(receipt, original, amount, at)
+
+
+def read_timeout(whole: Mapping[str, Any], _currency: str, _now: datetime) -> Outcome:
+    """Whatever its codes say: a result may still come."""
+    if object_in(whole, "Result") is None:
+        return NotUnderstood("no Result")
+    return Nothing("a request waited too long in the provider's queue")
 
 
 def _reversed_amount(items: Mapping[str, Any], currency: str) -> tuple[int | None, str | None]:
@@ -193,4 +202,5 @@ _READERS: Mapping[Road, Callable[[Mapping[str, Any], str, datetime], Outcome]] =
     Road.VALIDATION: read_paybill,
     Road.CONFIRMATION: read_paybill,
     Road.REVERSAL: read_reversal,
+    Road.TIMEOUT: read_timeout,
 }

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from waypost.kernel.money import places
-from waypost.payments.providers.accounts import DarajaConfig, ShortcodeKind
+from waypost.payments.providers.accounts import DarajaConfig, Initiator, ShortcodeKind
 from waypost.payments.providers.daraja import EAST_AFRICA, OK, PENDING, Road
 from waypost.payments.providers.json_reading import MOMENT, code_of, name_of, text_of
 from waypost.payments.providers.prompting import (
@@ -19,18 +19,23 @@ from waypost.payments.providers.prompting import (
     Push,
     PushAnswer,
     Refused,
+    RegisterAnswer,
+    Registered,
     StatusAnswer,
     StatusFailed,
     StatusPaid,
     StatusUnknown,
+    TakeBack,
 )
 from waypost.payments.providers.strict_json import NotStrict, read_object
 
 TOKEN: Final = "/oauth/v1/generate?grant_type=client_credentials"  # noqa: S105 - a path
 PUSH: Final = "/mpesa/stkpush/v1/processrequest"
 QUERY: Final = "/mpesa/stkpushquery/v1/query"
+REVERSE: Final = "/mpesa/reversal/v1/request"
 REGISTER: Final = "/mpesa/c2b/v2/registerurl"
-MOST_REFERENCE, MOST_DESCRIPTION = 12, 13
+MOST_REFERENCE, MOST_DESCRIPTION, MOST_REMARKS = 12, 13, 100
+SHORTCODE_RECEIVER: Final = "11"  # of a reversal: the receiver is an organisation's number
 DESCRIPTION: Final = "Layby"
 BAD_TOKEN: Final = frozenset({"401.003.01", "404.001.03"})
 BUSY: Final = frozenset({"500.003.02", "500.003.03"})  # refused before processing: safe to repeat
@@ -113,6 +118,23 @@ def query_body(config: DarajaConfig, request_id: str, now: datetime) -> Mapping[
     }
 
 
+def reverse_body(config: DarajaConfig, initiator: Initiator, what: TakeBack) -> Mapping[str, object]:
+    """What asks that a payment be taken back. The misspelt name is theirs."""
+    return {
+        "Initiator": initiator.name,
+        "SecurityCredential": initiator.credential,
+        "CommandID": "TransactionReversal",
+        "TransactionID": what.receipt,
+        "Amount": what.amount_minor // 10 ** places(what.currency),
+        "ReceiverParty": _number(config.shortcode),
+        "RecieverIdentifierType": SHORTCODE_RECEIVER,
+        "ResultURL": what.result_url,
+        "QueueTimeOutURL": what.timeout_url,
+        "Remarks": what.reason[:MOST_REMARKS],
+        "Occasion": what.receipt,
+    }
+
+
 def register_body(config: DarajaConfig, root: str, token: str) -> Mapping[str, object]:
     """What tells Daraja, once, where payments that nobody prompted are reported. Without our answer they are taken."""
     return {
@@ -134,13 +156,31 @@ def read_token(status: int, body: bytes) -> Token | None:
 
 def read_push(status: int, body: bytes) -> PushAnswer:
     """What became of a prompt. ``TokenRefused``: nothing, for want of a good token."""
+    return _read_asked(status, body, "CheckoutRequestID", "MerchantRequestID")
+
+
+def read_reverse(status: int, body: bytes) -> PushAnswer:
+    """The same of a request for a reversal; its result comes later."""
+    return _read_asked(status, body, "ConversationID", "OriginatorConversationID")
+
+
+def read_register(status: int, body: bytes) -> RegisterAnswer:
+    """What became of telling our addresses. That some are known already is no failure."""
+    answer = _answer(body)
+    if name_of(answer.get("errorCode")) == REGISTERED:
+        return Registered(already=True)
+    became = _read_asked(status, body, "ResponseCode", "ResponseDescription")
+    return Registered() if isinstance(became, Accepted) else became
+
+
+def _read_asked(status: int, body: bytes, name: str, second_name: str) -> PushAnswer:
     answer = _answer(body)
     if (code := _error_of(answer)) is not None:
         return _push_refused(status, code, text_of(answer.get("errorMessage")) or "")
     if HTTP_OK <= status < HTTP_MULTIPLE:
-        code, request_id = code_of(answer.get("ResponseCode")), name_of(answer.get("CheckoutRequestID"))
+        code, request_id = code_of(answer.get("ResponseCode")), name_of(answer.get(name))
         if code == OK and request_id is not None:
-            return Accepted(request_id, name_of(answer.get("MerchantRequestID")))
+            return Accepted(request_id, name_of(answer.get(second_name)))
         if code is not None and code != OK:
             return Refused(code, text_of(answer.get("ResponseDescription")) or "")
         return InDoubt("an answer that is none")

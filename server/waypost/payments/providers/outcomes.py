@@ -53,6 +53,14 @@ class Reversed:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReversed:
+    """What was asked to be taken back stays."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Doubtful:
     """Money may have moved, but the report is incomplete or contradicts itself: a person, or a question to the
     provider, settles it. With what could be read of it.
@@ -79,7 +87,7 @@ class NotUnderstood:
     why: str
 
 
-Outcome: TypeAlias = Paid | Failed | Reversed | Doubtful | Nothing | NotUnderstood
+Outcome: TypeAlias = Paid | Failed | Reversed | NotReversed | Doubtful | Nothing | NotUnderstood
 
 
 @dataclass(frozen=True, slots=True)

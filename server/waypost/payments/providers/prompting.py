@@ -1,4 +1,6 @@
-"""What a provider answers when a customer's phone is to be asked, in our terms, whichever provider it is. Pure."""
+"""What a provider answers when a customer's phone is to be asked, or a payment to be taken back, in our terms,
+whichever provider it is. Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,20 @@ class Push:
     currency: str
     reference: str
     callback_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The payment ``receipt`` is to be taken back whole. ``amount_minor``: of whole units; ``result_url``,
+    ``timeout_url``: where the result goes, and the word that its queue has given up.
+    """
+
+    receipt: str
+    amount_minor: int
+    currency: str
+    reason: str
+    result_url: str
+    timeout_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,16 @@ class InDoubt:
 
 
 PushAnswer: TypeAlias = Accepted | Refused | Busy | InDoubt
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The provider reports payments that nobody prompted to us; ``already``: to the addresses that it had before."""
+
+    already: bool = False
+
+
+RegisterAnswer: TypeAlias = Registered | Refused | Busy | InDoubt
 
 
 @dataclass(frozen=True, slots=True)

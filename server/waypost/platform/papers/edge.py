@@ -29,6 +29,7 @@ class PaperQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 async def answer_paper(press: Press, paper: Paper, wanted: str, name: str, made_at: datetime) -> web.Response:
     """``wanted``: "html" or "pdf"; ``name``: of the file without its suffix: letters, digits, hyphens."""
+    paper = await press.illustrated(paper)
     headers = {**NOT_KEPT, "Content-Language": paper.language}
     if wanted == "html":
         page = page_of(paper)

@@ -9,12 +9,16 @@ import msgspec
 
 
 class Shop(msgspec.Struct, frozen=True):
-    """Whose paper it is. ``colour``: "#rrggbb"; ``lines``: address, telephone and the like; ``footer``: small print."""
+    """Whose paper it is. ``colour``: "#rrggbb"; ``lines``: address, telephone and the like; ``footer``: small print;
+    ``logo``: what its picture is called, "": it has none; ``picture``: that, a PNG, once the press has fetched it.
+    """
 
     name: str
     lines: Sequence[str] = ()
     colour: str = "#1f4e79"
     footer: str = ""
+    logo: str = ""
+    picture: bytes = b""
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A paper as a page of HTML that loads nothing: its style stands in it, and its policy allows that one style alone."""
+"""A paper as a page of HTML that loads nothing: style and picture stand in it, and its policy allows no other style."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def page_of(paper: Paper) -> Page:
     """``paper`` as HTML."""
     style = f":root {{\n  --brand: {colour_of(paper)};\n}}\n\n{_style()}"
     # Our own file and a checked colour: nothing in it is anybody's input.
-    html = _environment().get_template("paper.html").render(paper=paper, style=Markup(style), kind_of=_kind_of)  # noqa: S704
+    markup = Markup(style)  # noqa: S704
+    picture = base64.b64encode(paper.shop.picture).decode()  # a link could not be saved with the page
+    template = _environment().get_template("paper.html")
+    html = template.render(paper=paper, style=markup, kind_of=_kind_of, picture=picture)
     return Page(html, {"Content-Security-Policy": policy(style), "Referrer-Policy": "no-referrer",
                        "X-Content-Type-Options": "nosniff"})  # fmt: skip
 
@@ -45,6 +48,7 @@ def policy(style: str) -> str:
         [
             "default-src 'none'",
             f"style-src 'sha256-{digest}'",
+            "img-src data:",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,8 +33,10 @@ def pdf_of(paper: Paper, made_at: datetime) -> bytes:
     """Takes some milliseconds, without holding the interpreter's lock. Fonts are Typst's own: every machine prints the
     same.
     """
-    shop = msgspec.structs.replace(paper.shop, colour=colour_of(paper))
-    text = msgspec.json.encode(breakable(msgspec.to_builtins(msgspec.structs.replace(paper, shop=shop)))).decode()
+    shop = msgspec.structs.replace(paper.shop, colour=colour_of(paper), picture=b"")
+    told = breakable(msgspec.to_builtins(msgspec.structs.replace(paper, shop=shop)))
+    told["shop"]["picture"] = list(paper.shop.picture)  # numbers: Typst reads no base64
+    text = msgspec.json.encode(told).decode()
     printed = typst.compile(
         SOURCE,
         root=HERE,
@@ -48,14 +50,31 @@ def pdf_of(paper: Paper, made_at: datetime) -> bytes:
     return printed
 
 
+Pictures = Callable[[str], Awaitable[bytes | None]]
+
+
+async def no_pictures(_name: str) -> bytes | None:
+    return None
+
+
 @dataclass(slots=True)
 class Press:
-    """Prints ``AT_ONCE``; who comes when ``WAITING`` others wait is sent away with ``PressBusy``."""
+    """Prints ``AT_ONCE``; who comes when ``WAITING`` others wait is sent away with ``PressBusy``. ``pictures``: the PNG
+    of a name.
+    """
 
     make: Callable[[Paper, datetime], bytes] = pdf_of
+    pictures: Pictures = no_pictures
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     most: int = AT_ONCE + WAITING
     inside: int = 0
+
+    async def illustrated(self, paper: Paper) -> Paper:
+        """With its shop's picture, where that has one."""
+        picture = await self.pictures(paper.shop.logo) if paper.shop.logo else None
+        if picture is None:
+            return paper
+        return msgspec.structs.replace(paper, shop=msgspec.structs.replace(paper.shop, picture=picture))
 
     async def pdf(self, paper: Paper, made_at: datetime) -> bytes:
         """The same bytes for the same paper and time."""
