@@ -23,6 +23,8 @@ HEADERS = {
     "/api/v1/alerts": LIVE,
     "/api/v1/audit": KEPT,
     "/api/v1/callbacks": LIVE,
+    "/api/v1/callbacks/messages/{token}/inbound": LIVE,
+    "/api/v1/callbacks/messages/{token}/status": LIVE,
     "/api/v1/callbacks/{callback_id}": LIVE,
     "/api/v1/customers": KEPT,
     "/api/v1/customers/{customer_id}": KEPT,

@@ -111,7 +111,8 @@ async def test_its_own_things_are_found_by_the_owner(api: Api, org: Org, service
     ids = await things(org)
     owner = api.as_(await org.token())
     for row in rows(services):
-        if row.method == "GET" and PART.search(row.path) and Role.OWNER in row.roles and "file" not in row.path:
+        asked = row.method == "GET" and PART.search(row.path) and Role.OWNER in row.roles
+        if asked and "file" not in row.path and "{token}" not in row.path:  # a token leads to what it is of, not to ids
             answer = await call(owner, row, ids)
             known = answer.status == 200 or answer.json.get("code") == "no-position-yet"
             assert known, f"{row.path}: {answer.status} {answer.json}"

@@ -384,15 +384,16 @@ async def test_a_gateway_without_message_ids_may_bring_the_same_words_again(api:
     assert await shop.suppressed() == [(THEIRS, OURS, "stop")]
 
 
-async def test_a_gateway_may_say_all_in_the_address_it_calls(api: Api, org: Org) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_gateway_may_say_all_in_the_address_it_calls(api: Api, org: Org, method: str) -> None:
     """With an empty body; it stands in the row, too, for who finishes the work later."""
     shop = await Shop.of(org, GATEWAY)
     path = f"/api/v1/callbacks/messages/{shop.token}"
-    await api("POST", f"{path}/inbound?from={THEIRS.lstrip('+')}&to={OURS.replace('+', '%2B')}&text=STOP")
+    await api(method, f"{path}/inbound?from={THEIRS.lstrip('+')}&to={OURS.replace('+', '%2B')}&text=STOP")
     await shop.settled()
     assert await shop.suppressed() == [(THEIRS, OURS, "stop")]
     delivery = await shop.delivery(ref="G-9")
-    await api("POST", f"{path}/status?id=G-9&status=DELIVRD")
+    await api(method, f"{path}/status?id=G-9&status=DELIVRD")
     await shop.settled()
     assert await shop.state(delivery) is State.DELIVERED
 

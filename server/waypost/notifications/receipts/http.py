@@ -53,6 +53,8 @@ class MessageReceiptRoutes:
     def routes(self) -> list[Route]:
         return [
             _taking("status", self.status),
+            _told_by_query("status", self.status_by_query, answer=wire.ReceiptTaken),
+            _told_by_query("inbound", self.inbound_by_query, content_type=XML),
             Route("POST", PATH + "/inbound", self.inbound, content_type=XML, reads=READS, query=wire.ReceiptIgnored,
                   public=True, counted=False, body_limit=BODY_LIMIT, errors=REFUSALS),
             _taking("opt-out", self.opt_out),
@@ -73,6 +75,14 @@ class MessageReceiptRoutes:
         """Somebody has written to us: STOP and START are obeyed, anything else is shown to staff."""
         await self._take(request, Road.INBOUND)
         return web.Response(text=NO_WORDS, content_type=XML, headers={"Cache-Control": "no-store"})
+
+    async def status_by_query(self, request: web.Request) -> web.Response:
+        """What became of a message, said by the address alone: for gateways that call no other way."""
+        return await self.status(request)
+
+    async def inbound_by_query(self, request: web.Request) -> web.Response:
+        """Somebody has written to us, said by the address alone."""
+        return await self.inbound(request)
 
     async def opt_out(self, request: web.Request) -> web.Response:
         """Somebody has told the provider that they want no more, or again."""
@@ -115,3 +125,17 @@ def _taking(name: str, handler: Handler) -> Route:
         public=True,
         counted=False, body_limit=BODY_LIMIT, errors=REFUSALS,
     )  # fmt: skip
+
+
+def _told_by_query(name: str, handler: Handler, **answer: Any) -> Route:
+    """For gateways that say all in the address (Kannel, playSMS and many national ones)."""
+    return Route(
+        "GET",
+        f"{PATH}/{name}",
+        handler,
+        query=wire.ReceiptIgnored,
+        public=True,
+        counted=False,
+        errors=REFUSALS,
+        **answer,
+    )
