@@ -38,7 +38,7 @@ CREATE TABLE reversal_requests (
 );
 COMMENT ON COLUMN reversal_requests.token IS 'sealed';
 CREATE UNIQUE INDEX reversal_requests_one_open ON reversal_requests (org_id, payment_id)
-    WHERE state IN ('queued', 'asking', 'asked', 'in_doubt');
+    WHERE state IN ('queued', 'asking', 'asked', 'in_doubt', 'review');
 CREATE INDEX reversal_requests_due ON reversal_requests (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX reversal_requests_payment ON reversal_requests (org_id, payment_id, id);
 ALTER TABLE reversal_requests ENABLE ROW LEVEL SECURITY;

@@ -258,7 +258,8 @@ def build_app(services: Services) -> web.Application:
 
 def _pages(services: Services) -> list[Route]:
     """What is no part of the API. The developer's page only where its channel is on."""
-    pages = [*StopPage(services.telling.stopping).routes(), *LogoPictures(services.logos).routes(), *Pages().routes()]
+    logos = LogoPictures(services.logos, services.limiter, services.settings.rate_address)
+    pages = [*StopPage(services.telling.stopping).routes(), *logos.routes(), *Pages().routes()]
     if ChannelName.CONSOLE in offered(services.settings):
         pages += DevOutbox(services.notifications).routes()
     return pages

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from tests.consent_world import Shop
 from tests.factories import Org, organisation
+from tests.unit.test_choosing import due
 from waypost.identity.domain import Telling
 from waypost.notifications.caps import SEEN_S, SPREAD, is_raised
-from waypost.notifications.spend import CAP
+from waypost.notifications.kinds import KINDS, PAYMENT_REMINDER
+from waypost.notifications.spend import CAP, Spending, day_of
 from waypost.notifications.states import State
+from waypost.notifications.storage_spend import add
+from waypost.platform.database import SYSTEM
 from waypost.wiring import Services
 
 HOLD = """
@@ -69,6 +75,22 @@ async def test_what_waits_for_something_else_and_what_is_anothers_goes_on_waitin
     await change(shop.org, sms_parts_a_day=None)
     assert not await is_due(shop, quiet)
     assert not await is_due(other, foreign)
+
+
+async def test_who_still_has_the_old_settings_holds_nothing_by_a_cap_that_was_raised(shop: Shop, services: Services):
+    """What it held now would wait for tomorrow: the raise has let go of all that was held before it."""
+    old = await services.rules.of(shop.org.org_id)
+    spending = Spending(services.clock, services.realtime, lambda: 0.5)
+    asked = replace(due(), org_id=shop.org.org_id), KINDS[PAYMENT_REMINDER], old
+    async with services.database.transaction(SYSTEM) as conn:
+        await add(
+            conn, shop.org.org_id, day_of(old, services.clock.now()), "sms", shop.account.id, slot=0, segments=150,
+            cost=Decimal(0), currency="",
+        )  # fmt: skip
+        assert await spending.held(conn, *asked) is not None
+    await change(shop.org, sms_parts_a_day=200)
+    async with services.database.transaction(SYSTEM) as conn:
+        assert await spending.held(conn, *asked) is None
 
 
 @pytest.mark.parametrize(

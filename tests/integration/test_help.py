@@ -18,14 +18,14 @@ from waypost.wiring_work import deliveries_over
 
 @pytest.fixture
 async def shop(org: Org) -> Shop:
-    selling = Selling(shop_name="Jacaranda Stores", shop_phone="+254 700 000 001", locale="fr-CD")
+    selling = Selling(shop_name="Jacaranda Stores", shop_phone="+254 700 000 001", locale="fr-CD", country="ZW")
     await org.services.identity.save_settings(org.org_id, OrgSettings(selling=selling))
     return await Shop.of(org)
 
 
-async def write(api: Api, shop: Shop, text: str, number: int = 1, sender: str = THEIRS) -> Answer:
+async def write(api: Api, shop: Shop, text: str, number: int = 1, sender: str = THEIRS, **more: str) -> Answer:
     path = f"/api/v1/callbacks/messages/{shop.token}/inbound"
-    form = {"MessageSid": f"SM{number:032}", "From": sender, "To": OURS, "Body": text, "NumMedia": "0"}
+    form = {"MessageSid": f"SM{number:032}", "From": sender, "To": OURS, "Body": text, "NumMedia": "0", **more}
     answer = await api("POST", path, **signed(f"{api.url}{path}", form))
     await shop.settled()
     return answer
@@ -79,8 +79,16 @@ async def test_two_machines_cannot_talk_for_ever_a_number_is_answered_once_a_day
     assert [row["address"] for row in await answers(shop)] == [THEIRS, "+263771239999"]
 
 
-async def test_what_is_no_number_is_not_answered_but_shown_to_staff(api: Api, shop: Shop):
-    await write(api, shop, "HELP", sender="SHOP")
+async def test_what_the_provider_has_answered_itself_is_not_answered_again(api: Api, shop: Shop):
+    await write(api, shop, "HELP", OptOutType="HELP")
+    assert await answers(shop) == []
+    assert await shop.rows("SELECT FROM alerts") == []
+    assert len(await shop.rows("SELECT FROM inbound_messages")) == 1
+
+
+@pytest.mark.parametrize("sender", ["SHOP", "40404"])
+async def test_what_is_no_number_is_not_answered_but_shown_to_staff(api: Api, shop: Shop, sender: str):
+    await write(api, shop, "HELP", sender=sender)
     assert await answers(shop) == []
     assert len(await shop.rows("SELECT FROM alerts WHERE kind = 'message_received'")) == 1
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from io import BytesIO
 
 import msgspec
+import pytest
 
 from tests.conftest import Api
 from tests.factories import Org, organisation
 from tests.notices import telling
 from tests.papers import an_agreement
 from tests.pictures import LOGO, drawn, encoded
+from tests.waiting import until
 from waypost.identity.domain import Selling
 from waypost.identity.letterhead import letterhead
+from waypost.identity.logos import AT_ONCE, WAITING, PicturesBusy
 from waypost.kernel.principal import Role
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.render import renderer
@@ -81,6 +85,16 @@ async def test_what_is_no_picture_and_what_is_too_large_changes_nothing(api: Api
     large = await owner("PUT", PATH, data=BytesIO(bytes(2 * 1024 * 1024 + 1)), headers={"Content-Type": "image/png"})
     assert (large.status, large.json["code"]) == (413, "body-too-large")
     assert (await owner("GET", "/api/v1/org")).json["selling"]["logo"]["path"] == path
+
+
+async def test_who_comes_when_many_wait_is_sent_away_and_comes_back(org: Org, services: Services):
+    async with services.logos.at_once:  # one is being read
+        waiting = [asyncio.create_task(services.logos.put(org.owner, LOGO)) for _ in range(AT_ONCE + WAITING)]
+        await until(services.logos.inside.locked)
+        with pytest.raises(PicturesBusy):
+            await services.logos.put(org.owner, LOGO)
+    await asyncio.gather(*waiting)
+    await services.logos.put(org.owner, LOGO)
 
 
 async def test_only_an_owner_sets_it_and_nobody_by_way_of_the_other_settings(api: Api, org: Org):

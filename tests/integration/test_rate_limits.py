@@ -112,6 +112,17 @@ async def test_while_redis_is_away_this_node_counts_alone_and_never_says_no_beca
     await away.aclose()
 
 
+async def test_the_address_of_a_logo_is_not_to_be_guessed_at_for_ever(
+    environment: dict[str, str], aiohttp_server: Start, api: Api
+):
+    async with nodes(aiohttp_server, api, environment | {"WAYPOST_RATE_ADDRESS": "3"}, 1) as (node,):
+        asked = [await node("GET", f"/logos/{n:032}.png") for n in range(5)]
+        assert (await node("GET", "/api/v1/nothing")).status == 404
+    assert [answer.status for answer in asked] == [404] * 3 + [429] * 2
+    assert asked[-1].headers["Cache-Control"] == "no-store"
+    assert "Retry-After" in asked[-1].headers
+
+
 async def test_tokens_that_are_not_good_are_counted_by_address_and_good_ones_pass_all_the_same(
     environment: dict[str, str], aiohttp_server: Start, api: Api, org: Org
 ):

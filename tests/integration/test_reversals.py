@@ -194,6 +194,8 @@ async def test_a_call_without_an_answer_is_a_persons_in_the_end_and_never_made_a
     ended = await worker.turn(request, due=True, minutes=31)
     assert ended.state is ReversalState.REVIEW
     assert await worker.mobile.shop.open_alerts() == ["payment_review"]
+    with pytest.raises(ReversalOpen):  # as long as nobody has found out
+        await worker.ask(payment)
     assert [what for what, _ in worker.fake.calls].count("reversal") == 1
 
 

@@ -212,10 +212,26 @@ async def test_an_odd_end_keeps_no_other_from_ending_then_or_later(monkeypatch: 
         await until(lambda: len(there.desk.left) == 5)
 
 
+async def test_nothing_is_written_to_who_has_left_while_its_end_has_its_turn_to_wait_for():
+    async with served() as there, raw(there), raw(there):
+        left, stays = there.desk.here
+        line = there.stack.members.main[left].line
+        assert line is not None
+        assert line.eof_received(), "its socket is closed by us, later"
+        assert list(there.stack.traffic.writers[False]) == [stays]
+        there.stack.broadcast([left, stays], [event(1)])
+        assert there.stack.counts.written == 1
+        await until(lambda: there.desk.left == [left])
+        assert there.stack.counts.backlog_bytes == 0
+
+
 class Ending:
     """A transport and the connection over it; both count how often they are ended."""
 
     closed = lost_by = 0
+
+    def pause(self) -> None:
+        """Nothing is written to it any more."""
 
     def close(self) -> None:
         Ending.closed += 1

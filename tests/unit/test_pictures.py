@@ -65,17 +65,28 @@ def huge() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + LOGO[33:]
 
 
+def endless() -> bytes:
+    """A JPEG of two hundred kilobytes whose last scan comes a thousand times: each costs a walk over every pixel."""
+    whole = encoded(drawn(4000, 4000, ground="white"), "JPEG", progressive=True)
+    scan, end = whole.rfind(b"\xff\xda"), whole.rfind(b"\xff\xd9")
+    return whole[:end] + whole[scan:end] * 1000 + whole[end:]
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"", b"{}", b"<svg xmlns='http://www.w3.org/2000/svg'/>", LOGO[:200], LOGO[: len(LOGO) // 2],
         encoded(drawn(ground="white"), "GIF"), encoded(drawn(ground="white"), "TIFF"), moving(), huge(),
-        encoded(drawn(ground="white"), "JPEG")[:300],
+        endless(), encoded(drawn(ground="white"), "JPEG")[:300],
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(data: bytes):
     with pytest.raises(PictureUnreadable):
         picture_of(data, BOX)
+
+
+def test_a_jpeg_in_the_scans_that_programs_write_is_read():
+    assert picture_of(encoded(drawn(ground="white"), "JPEG", progressive=True), BOX).width == 300
 
 
 @pytest.mark.parametrize("ink", ["white", "#f8f8f8"])

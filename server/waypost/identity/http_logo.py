@@ -11,10 +11,12 @@ from aiohttp import web
 from waypost.identity import wire_members
 from waypost.identity.domain import OrganisationNotFound
 from waypost.identity.logo import ROOT
-from waypost.identity.logos import Logos
+from waypost.identity.logos import Logos, PicturesBusy
 from waypost.identity.members import OWNERS
+from waypost.platform.addresses import client_address
 from waypost.platform.bodies import BadEncoding
 from waypost.platform.caching import plain_etag
+from waypost.platform.limits import Limit, Limiter, Share
 from waypost.platform.pictures import PictureUnreadable, PictureUnseen
 from waypost.platform.routes import Cache, Route
 from waypost.platform.web import PRINCIPAL, raw_body, reply_versioned
@@ -42,7 +44,7 @@ class LogoRoutes:
         return [
             Route("PUT", PATH, self.put_logo, answer=wire_members.Org, reads=dict.fromkeys(TYPES, Any),
                   body_limit=LARGEST_BYTES, roles=OWNERS, costly=True,
-                  errors=(OrganisationNotFound, PictureUnreadable, PictureUnseen, BadEncoding)),
+                  errors=(OrganisationNotFound, PictureUnreadable, PictureUnseen, PicturesBusy, BadEncoding)),
             Route("DELETE", PATH, self.remove_logo, status=204, roles=OWNERS, errors=(OrganisationNotFound,)),
         ]  # fmt: skip
 
@@ -62,9 +64,11 @@ class LogoRoutes:
 
 @dataclass(frozen=True, slots=True)
 class LogoPictures:
-    """To look at it."""
+    """To look at it: ``a_minute`` times from an address, apart from what the API counts; 0: as often as they like."""
 
     logos: Logos
+    limiter: Limiter
+    a_minute: int
 
     def routes(self) -> list[Route]:
         return [
@@ -75,6 +79,8 @@ class LogoPictures:
     async def show(self, request: web.Request) -> web.Response:
         """The same address shows the same picture for ever."""
         key = request.match_info["key"]
+        if self.a_minute > 0:
+            await self.limiter.spend([Share(Limit("logo", self.a_minute), client_address(request))])
         png = await self.logos.png(key)
         if png is None:
             raise web.HTTPNotFound

@@ -15,11 +15,20 @@ from waypost.identity.logo import STORED, Logo, logo_of
 from waypost.identity.members import OWNERS
 from waypost.identity.rules import Rules
 from waypost.kernel.clock import Clock
+from waypost.kernel.errors import Unavailable
 from waypost.kernel.principal import Principal
 from waypost.platform.database import SYSTEM, Connection, Database
 from waypost.platform.pictures import picture_of
 
 AT_ONCE = 1  # picture being read: the largest holds a hundred megabytes and more for a moment
+WAITING = 8  # others, of two megabytes each
+
+
+class PicturesBusy(Unavailable):
+    """Too many pictures are being read just now; try again in a moment."""
+
+    code = "pictures-busy"
+    retry = True
 
 
 def _new_key() -> str:
@@ -35,11 +44,14 @@ class Logos:
     rules: Rules
     new_key: Callable[[], str] = _new_key
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    inside: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE + WAITING))
 
     async def put(self, principal: Principal, data: bytes) -> Organisation:
-        """It is their logo from now on. ``PictureUnreadable``, ``PictureUnseen``."""
+        """It is their logo from now on. ``PictureUnreadable``, ``PictureUnseen``, ``PicturesBusy``."""
         principal.require(OWNERS)
-        async with self.at_once:
+        if self.inside.locked():
+            raise PicturesBusy
+        async with self.inside, self.at_once:
             picture = await asyncio.to_thread(picture_of, data, STORED)
         logo = logo_of(self.new_key(), picture.width, picture.height)
         async with self.database.transaction(principal.org_id) as conn:

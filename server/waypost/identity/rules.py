@@ -35,6 +35,11 @@ class Rules:
             return await storage.settings_of(conn, org_id)
 
 
+async def present_rules(conn: Connection, org_id: UUID) -> OrgSettings:
+    """As they stand in the database, for what must not go by those of a second ago."""
+    return await storage.settings_of(conn, org_id)
+
+
 async def country_of(conn: Connection, org_id: UUID) -> str | None:
     """Where an organisation is at home (ISO 3166), in a transaction that is there already."""
     return (await storage.settings_of(conn, org_id)).selling.country

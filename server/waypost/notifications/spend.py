@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from waypost.identity.domain import OrgSettings
+from waypost.identity.rules import present_rules
 from waypost.kernel.clock import Clock
 from waypost.notifications import storage_spend as storage
 from waypost.notifications.addresses import ChannelName
@@ -83,12 +84,16 @@ class Spending:
     roll: Callable[[], float]
 
     async def held(self, conn: Connection, due: Due, kind: Kind, rules: OrgSettings) -> Hold | None:
-        """Does it wait for the next day? Staff know by then, unless the cap was lowered."""
+        """Does it wait for the next day? Staff know by then, unless the cap was lowered. A cap that was just raised has
+        let go of what it held and looks no more: nothing is held by the one before.
+        """
         if due.channel is not ChannelName.SMS or kind.queue is Queue.URGENT:
             return None
         now = self.clock.now()
         day = day_of(rules, now)
         if not await self._is_used_up(conn, due.org_id, day, rules):
+            return None
+        if not await self._is_used_up(conn, due.org_id, day, await present_rules(conn, due.org_id)):
             return None
         await self._tell(conn, due.org_id, day)
         return Hold(CAP, next_day(rules, now) + timedelta(seconds=60 * self.roll()))

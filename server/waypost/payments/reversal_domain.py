@@ -24,7 +24,7 @@ class ReversalNotFound(NotFound):
 
 
 class ReversalOpen(Conflict):
-    """The provider is asked to take this payment back already; `reversalId` says by which request."""
+    """The provider is asked to take this payment back, or it is open what became of that; `reversalId`: the request."""
 
     code = "reversal-open"
 

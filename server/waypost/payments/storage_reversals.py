@@ -19,16 +19,18 @@ r.org_id, r.id, r.provider_id, r.payment_id, r.receipt, r.currency, r.amount_min
 r.state, r.created_at, r.updated_at, r.conversation_id, r.originator_id, r.result_code, r.result_text, r.reversal_id,
 r.asked_at, r.due_at, r.tries, r.attempt, r.request_id AS caused_by, r.created_by
 """
-# Nothing where one is open already.
+# Nothing where one is open already, or a person has yet to find out what became of one.
 ADD = """
 INSERT INTO reversal_requests (org_id, id, provider_id, payment_id, receipt, currency, amount_minor, reason, token_hash,
                                token, due_at, request_id, created_by, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11, $11)
-ON CONFLICT (org_id, payment_id) WHERE state IN ('queued', 'asking', 'asked', 'in_doubt') DO NOTHING RETURNING id
+ON CONFLICT (org_id, payment_id) WHERE state IN ('queued', 'asking', 'asked', 'in_doubt', 'review')
+    DO NOTHING RETURNING id
 """
 OPEN_OF = """
 SELECT id FROM reversal_requests
- WHERE org_id = $1 AND payment_id = ANY($2::uuid[]) AND state IN ('queued', 'asking', 'asked', 'in_doubt') LIMIT 1
+ WHERE org_id = $1 AND payment_id = ANY($2::uuid[])
+   AND state IN ('queued', 'asking', 'asked', 'in_doubt', 'review') LIMIT 1
 """
 # By which account a payment came: that of its callback, of its prompt, or the oldest that there is for its currency.
 ACCOUNT_OF = """

@@ -13,6 +13,7 @@ from waypost.kernel.errors import Invalid
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 MOST_SIDE, MOST_PIXELS = 6000, 16_000_000  # of what comes: in memory four bytes each
 Image.MAX_IMAGE_PIXELS = None  # ours is asked before anything is decoded, and warns nobody
+MOST_SCANS, SCAN = 100, b"\xff\xda"  # of a JPEG: each walks over all its pixels, and its own bytes may be few
 FLAT: Final = 24  # of 255: a picture with less between its darkest and its lightest shows nothing
 
 
@@ -62,6 +63,8 @@ def _on_white(data: bytes, side: int) -> Image.Image:
     what the file says beside its pixels stays behind.
     """
     with Image.open(BytesIO(data), formats=FORMATS) as opened:
+        if opened.format == "JPEG" and data.count(SCAN) > MOST_SCANS:
+            raise PictureUnreadable
         width, height = opened.size
         if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS or getattr(opened, "n_frames", 1) > 1:
             raise PictureUnreadable

@@ -158,6 +158,7 @@ class WebSocket(WebSocketDataQueue):
         connection, self.connection = self.connection, None
         if connection is None or self.transport is None:
             return False
+        connection.pause()  # its turn may be many turns away, and to write to a socket that is gone by then raises
         self.traffic.ended(connection, self)
         return self.is_plain  # TLS closes at once, whatever is answered
 

@@ -66,12 +66,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A message that somebody wrote to us. ``reference``: the provider's; "" when it gives none."""
+    """A message that somebody wrote to us. ``reference``: the provider's; "" when it gives none; ``is_answered``: by
+    the provider itself, as HELP may be.
+    """
 
     reference: str
     from_address: str
     to_address: str
     text: str
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,8 +167,8 @@ def _inbound(fields: Mapping[str, str], sid: str) -> Reading:
     sender, to = word(fields.get("From")), word(fields.get("To"))
     if not sender or not to:
         return Reading(trouble="no_sender")
-    answered = Answered(sid, sender, to, fields.get("Body", "")[:LONGEST_TEXT])
     choice = fields.get("OptOutType", "").upper()  # Twilio has seen to it already, and says so
+    answered = Answered(sid, sender, to, fields.get("Body", "")[:LONGEST_TEXT], is_answered=choice == "HELP")
     opted = (OptedOut(sender, wanted=choice == "START", sender=to),) if choice in {"STOP", "START"} else ()
     return Reading(answered=(answered,), opted_out=opted)
 

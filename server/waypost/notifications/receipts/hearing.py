@@ -26,6 +26,7 @@ from waypost.platform.database import Connection
 from waypost.realtime.service import Publisher
 
 LONGEST_TEXT = 10_000
+SHORT_CODE = 6  # digits at most: a network's, and nobody's number anywhere
 # What a person who writes START takes back.
 RESTARTED = (Why.STOP, Why.OPTED_OUT)
 
@@ -54,6 +55,8 @@ class Hearing:
             await self._stop(conn, account, theirs, ours, Why.STOP, "inbound")
         elif meant is Meant.START:
             await self._start(conn, account, theirs, ours)
+        elif answered.is_answered:
+            pass
         elif meant is not Meant.HELP or not await self.answering.help(conn, account, theirs, answered.text):
             await self._tell_staff(conn, row, theirs)
         return Disposition.APPLIED
@@ -108,6 +111,8 @@ def number_of(text: str, country: str | None) -> str:
     A gateway may leave out the plus, or write the number as it is dialled in its ``country``.
     """
     plain = same_form(text)
+    if plain.isdigit() and len(plain) <= SHORT_CODE:
+        return plain
     return normal_phone(plain, country) or plain
 
 
