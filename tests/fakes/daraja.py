@@ -303,7 +303,7 @@ async def _main() -> None:
     parser.add_argument("--log", type=Path)
     asked = parser.parse_args()
     plays = msgspec.json.decode(asked.script.read_bytes(), type=list[Play]) if asked.script else []
-    async with running(Fake(deque(plays), asked.log), asked.port) as fake:
+    async with running(Fake(deque(plays), log=asked.log), asked.port) as fake:
         print(fake.url, flush=True)  # noqa: T201
         await asyncio.Event().wait()
 

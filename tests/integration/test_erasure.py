@@ -32,6 +32,14 @@ TABLES = """
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
    AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1
 """
+ASKED_BACK = """
+WITH account AS (
+    INSERT INTO payment_providers (org_id, id, provider, name, config, token_hash, addresses, currency, created_at)
+    VALUES ($1, $2, 'daraja', 'Till', '', '', '{}', 'KES', $4) RETURNING org_id, id)
+INSERT INTO reversal_requests (org_id, id, provider_id, payment_id, receipt, currency, amount_minor, reason, token_hash,
+                               token, state, result_text, created_at, updated_at)
+SELECT org_id, id, id, $2, 'R', 'KES', 2500, $3, '', '', 'failed', $3, $4, $4 FROM account
+"""
 
 
 @dataclass
@@ -84,6 +92,7 @@ async def been_everywhere(case: Forgetting) -> None:
     layby = await case.shop.layby(customer=customer)
     payment = await case.shop.pay(layby, 25_00, payer="263771555123")
     await case.shop.pay("0771555123", 5_00, payer="263771555123")  # typed in place of a reference
+    await case.run(ASKED_BACK, owner.org_id, payment.id, f"{NAME} paid twice", services.clock.now())
     await services.money.cancelling.cancel(owner, layby.id, Wish(CancelledBy.SHOP, f"{NAME} moved away"))
     await case.run("UPDATE laybys SET refund_due_minor = 0, note = $2 WHERE id = $1", layby.id, f"ring {PHONE}")
     (delivery,) = await world.query("SELECT id FROM deliveries WHERE state = 'sent' AND channel = 'email'")

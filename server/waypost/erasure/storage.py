@@ -82,6 +82,11 @@ UPDATE prompts SET phone = '(erased)', result_text = regexp_replace(result_text,
  WHERE org_id = $1 AND id = ANY($2::uuid[]) AND state IN ('paid', 'failed')
    AND (phone <> '(erased)' OR result_text ~* $3)
 """
+REVERSALS = """
+UPDATE reversal_requests SET reason = regexp_replace(reason, $3, '(erased)', 'gi'),
+       result_text = regexp_replace(result_text, $3, '(erased)', 'gi')
+ WHERE org_id = $1 AND payment_id = ANY($2::uuid[]) AND (reason ~* $3 OR result_text ~* $3)
+"""
 _CALLBACK = """
  WHERE org_id = $1 AND body <> ''
    AND (payment_id = ANY($2::uuid[]) OR prompt_id = ANY($2::uuid[]) OR encode(body, 'escape') ~* $3
@@ -208,6 +213,7 @@ STEPS: Sequence[Step] = (
     Step("trips", TRIPS, ("customer", "theirs")),
     Step("laybys", LAYBYS, ("customer", "theirs")),
     Step("payment prompts", PROMPTS, ("ids", "theirs")),
+    Step("requests for reversals", REVERSALS, ("ids", "theirs")),
     Step("payment callbacks", CALLBACKS, ("ids", "anywhere", "theirs")),
     Step("customers", CUSTOMER, ("customer", "now")),
 )

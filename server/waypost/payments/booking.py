@@ -133,8 +133,9 @@ class Bookings:
         """Undo what a payment did, wherever its money went since; ``amount_minor`` None: all of it.
 
         REVERSED with the new row (the first of them, where the money lay in several places); DUPLICATE; None: there is
-        no such payment (yet). REVIEW, with the payment and nothing done: more than was left of what came, or perhaps
-        the very money that a refund has noted (unless ``by_person``, who says that it is not). What lies where nothing
+        no such payment (yet). REVIEW, with the payment and nothing done: more than was left of what came, perhaps the
+        very money that a refund has noted (unless ``by_person``, who says that it is not), or under a receipt that is
+        something else's. What lies where nothing
         can be taken back (goods that are out, a refund that was paid) is from now on the customer's debt: credit below
         zero, and an alert.
         """
@@ -143,7 +144,7 @@ class Bookings:
             return None
         held = await groups.hold(conn, org_id, root.id)
         if (known := await storage.find_by_receipt(conn, org_id, provider, receipt)) is not None:
-            return Booked(Disposition.DUPLICATE, known)
+            return _of_known(known, root)
         amount = held.group.to_reverse_minor if amount_minor is None else amount_minor
         if not held.group.may_be_reversed(amount, by_person=by_person):
             return Booked(Disposition.REVIEW, root)
@@ -151,7 +152,7 @@ class Bookings:
         parts = taken_back(held.group, groups.reversible(held), amount)
         given = await returning.give_back(self.ground, conn, held, parts, like, reopen=True)
         if given is None:  # another transaction took the receipt for something else meanwhile
-            return Booked(Disposition.DUPLICATE, await self._known(conn, org_id, provider, receipt))
+            return _of_known(await self._known(conn, org_id, provider, receipt), root)
         await returning.tell_of_reversal(self.ground, conn, held, parts, given)
         await reversal_ends.by_payment(self.ground, conn, given.rows[0], amount)
         return Booked(Disposition.REVERSED, given.rows[0])
@@ -216,3 +217,10 @@ class Bookings:
             settled_at=None,
             settled_by=None,
         )
+
+
+def _of_known(known: Payment, root: Payment) -> Booked:
+    """The receipt of a reversal is there: this one, or something else, and then nothing says that money went back."""
+    if known.kind is Kind.REVERSAL and known.root_id == root.id:
+        return Booked(Disposition.DUPLICATE, known)
+    return Booked(Disposition.REVIEW, root)

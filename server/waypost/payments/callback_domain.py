@@ -305,7 +305,8 @@ def undone(case: Case, reversal: Reversed, disposition: Disposition | None) -> P
         return Park("what it undoes is not there yet")
     why = {
         None: "there is no payment with the receipt that it undoes",
-        Disposition.REVIEW: "it undoes more than is left of the payment, or what a refund has noted already",
+        Disposition.REVIEW: "it undoes more than is left of the payment, what a refund has noted already, or has "
+        "the receipt of something else",
     }.get(disposition, "")
     return Close(
         disposition or Disposition.REVIEW, why, reversal.receipt, reversal.amount_minor, reversal.original_receipt

@@ -19,7 +19,6 @@ from waypost.payments import (
     reversal_ends,
     storage_callbacks,
     storage_prompts,
-    storage_reversals,
 )
 from waypost.payments import storage as storage_payments
 from waypost.payments.booking import Bookings
@@ -123,7 +122,7 @@ class CallbackWork:
         request_id = outcome.request_id if isinstance(outcome, Paid | Failed | Doubtful) else None
         prompt = await self._prompt(conn, row, request_id)
         row = replace(row, checkout_request_id=request_id, prompt_id=prompt.id if prompt else row.prompt_id)
-        case = Case(row, prompt, account, self.clock.now(), await self._asked_back(conn, row))
+        case = Case(row, prompt, account, self.clock.now(), await reversal_ends.asked_back(conn, row))
         decision = callback_domain.decide(case, outcome)
         if isinstance(decision, Close) and decision.disposition is Disposition.REVIEW:
             decision = await self._unless_known(conn, case, decision)
@@ -138,13 +137,6 @@ class CallbackWork:
         if row.prompt_id is not None:
             return await storage_prompts.find(conn, row.org_id, row.prompt_id, lock=True)
         return await storage_prompts.lock_by_request(conn, row.org_id, request_id) if request_id else None
-
-    async def _asked_back(self, conn: Connection, row: Callback) -> str | None:
-        """The receipt that its address was made to take back."""
-        if row.reversal_request_id is None:
-            return None
-        request = await storage_reversals.find(conn, row.org_id, row.reversal_request_id)
-        return request.receipt if request else None
 
     async def _unless_known(self, conn: Connection, case: Case, review: Close) -> Close:
         """Of money that is booked already, by whatever road, nothing is left to ask."""

@@ -53,6 +53,14 @@ async def heard(
         await requests.noted(conn, request, QUEUE, now)
 
 
+async def asked_back(conn: Connection, row: Callback) -> str | None:
+    """The receipt that a callback's address was made to take back; None: it is no such address."""
+    if row.reversal_request_id is None:
+        return None
+    request = await requests.find(conn, row.org_id, row.reversal_request_id)
+    return request.receipt if request else None
+
+
 async def settled(ground: Ground, conn: Connection, row: Callback, booked: Booked | None) -> None:
     """A person has settled the question ``row``; ``booked`` None: nothing was taken back."""
     if row.reversal_request_id is None:

@@ -169,13 +169,18 @@ class Reviews:
         self, conn: Connection, row: Callback, provider: ProviderAccount, said: Settlement, receipt: str
     ) -> Booked:
         """``PaymentNotFound`` when there is no payment that it could undo, or less of it than it says."""
-        if row.account_ref is None:
+        undone = row.account_ref or await reversal_ends.asked_back(conn, row)
+        if undone is None:
             raise invalid_field("dismiss", "the callback does not say what is undone; give the money back by hand")
+        if receipt == undone:
+            raise invalid_field(
+                "receipt", "it is the payment's own; give the one that the provider shows of its reversal"
+            )
         booked = await self.bookings.reverse(
             conn,
             row.org_id,
             provider=provider.key,
-            original_receipt=row.account_ref,
+            original_receipt=undone,
             receipt=receipt,
             amount_minor=said.amount_minor or abs(row.amount_minor or 0) or None,
             at=row.received_at,
@@ -185,7 +190,7 @@ class Reviews:
         if booked is None:
             raise PaymentNotFound
         if booked.disposition is Disposition.REVIEW:
-            raise invalid_field("amountMinor", "more than is left of the payment")
+            raise invalid_field("amountMinor", "more than is left of the payment, or the receipt is something else's")
         return booked
 
     async def _end_prompt(self, conn: Connection, prompt: Prompt | None, booked: Booked | None) -> None:

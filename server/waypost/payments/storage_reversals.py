@@ -104,7 +104,7 @@ UPDATE reversal_requests SET state = 'reversed', reversal_id = $3, due_at = NULL
 DONE_BY_PAYMENT = """
 UPDATE reversal_requests SET state = 'reversed', reversal_id = $4, due_at = NULL, updated_at = $5
  WHERE org_id = $1 AND payment_id = $2 AND amount_minor = $3
-   AND state IN ('queued', 'asking', 'asked', 'in_doubt', 'review')
+   AND state <> 'reversed'
 RETURNING id
 """
 ADD_QUESTION = """
