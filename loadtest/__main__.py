@@ -26,6 +26,8 @@ from loadtest import (
     recovery,
     roads,
     seen,
+    stalled,
+    webhooks,
     world,
 )
 from loadtest.errors import LoadtestError
@@ -84,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     told = _scenario(scenarios, "notifications", _notifications, notifications.__doc__, _common(0))
     told.add_argument("--events", type=int, default=notifications.EVENTS, help="that are sent at once (default 6,000)")
     told.add_argument("--backlog", type=int, default=notifications.BACKLOG, help="that wait (default 10,000)")
+    hooks = _scenario(scenarios, "webhooks", _webhooks, webhooks.__doc__, _common(webhooks.SECONDS))
+    hooks.add_argument("--hanging", type=int, default=webhooks.HANGING, help="that never answer (default 100)")
+    hooks.add_argument("--rate", type=float, default=webhooks.EVENTS_PER_S, help="events a second (default 20)")
     every = "ingest, history, seen, fanout, latency, idle, recovery and roads (also without any SCENARIO)."
     _scenario(scenarios, "all", _all, every, common, load, yardstick, rounds, soak)
     made = _scenario(scenarios, "world", _world, world.__doc__)
@@ -120,6 +125,11 @@ def _realtime(
     made = _scenario(scenarios, "recovery", _recovery, recovery.__doc__, common)
     made.add_argument("--clients", type=int, default=2000, help="that lose their node (default 2,000)")
     _scenario(scenarios, "roads", _roads, roads.__doc__, common)
+    made = _scenario(scenarios, "stalled", _stalled, stalled.__doc__, _common(stalled.SECONDS))
+    made.add_argument("--members", type=int, default=stalled.MEMBERS, help="that read (default 100)")
+    made.add_argument("--stalled", type=int, default=stalled.STALLED, help="that stop reading (default 100)")
+    made.add_argument("--rate", type=float, default=stalled.EVENTS_PER_S, help="events a second (default 500)")
+    made.add_argument("--only", nargs="+", default=[], choices=stalled.PARTS, metavar="PART", help="these parts alone")
 
 
 def _scenario(
@@ -176,6 +186,12 @@ async def _roads(options: argparse.Namespace) -> int:
     return _finish(options, {"roads": figures}, roads.report(figures))
 
 
+async def _stalled(options: argparse.Namespace) -> int:
+    plan = stalled.Plan(options.seconds, options.members, options.stalled, options.rate, frozenset(options.only))
+    figures = await stalled.stalled(plan)
+    return _finish(options, {"stalled": figures}, stalled.report(figures))
+
+
 async def _laybys(options: argparse.Namespace) -> int:
     figures = await laybys.laybys(
         options.seconds, count=options.laybys, of_shops=options.shops, requests_per_s=options.rate
@@ -192,6 +208,11 @@ async def _payments(options: argparse.Namespace) -> int:
 
 async def _notifications(options: argparse.Namespace) -> int:
     return _finish(options, {"notifications": await notifications.notifications(options.events, options.backlog)})
+
+
+async def _webhooks(options: argparse.Namespace) -> int:
+    figures = await webhooks.webhooks(options.seconds, options.hanging, options.rate)
+    return _finish(options, {"webhooks": figures}, webhooks.report(figures))
 
 
 async def _all(options: argparse.Namespace) -> int:

@@ -98,7 +98,7 @@ class Shop:
 
     async def none(self, statement: str) -> None:
         """Until there is none."""
-        await _until(lambda: self._no(statement))
+        await until(lambda: self._no(statement))
 
     async def _no(self, statement: str) -> bool:
         return not await self.value(statement)
@@ -123,7 +123,7 @@ async def notifications(events: int = EVENTS, backlog: int = BACKLOG, single: in
 async def _relay(shop: Shop, events: int) -> dict[str, Any]:
     """How fast a relay keeps what is promised: rows a second, from its first to its last."""
     await shop.happens(events, "many")
-    async with _process(shop.stand, "relay"):
+    async with process(shop.stand, "relay"):
         await shop.none(WAITING)
     span = "SELECT extract(epoch FROM max(processed_at) - min(processed_at))::float8 FROM outbox"
     rows_per_s = round(events / max(0.001, await shop.value(span)), 1)
@@ -133,8 +133,8 @@ async def _relay(shop: Shop, events: int) -> dict[str, Any]:
 
 async def _worker(shop: Shop) -> dict[str, Any]:
     """How fast one worker process sends what that has made; a relay gives it out."""
-    async with _process(shop.stand, "relay"), _process(shop.stand, "work", "--queue", "urgent") as pid:
-        await _until(lambda: shop.value(SENT))
+    async with process(shop.stand, "relay"), process(shop.stand, "work", "--queue", "urgent") as pid:
+        await until(lambda: shop.value(SENT))
         early, cpu = rss_mib(pid), cpu_s(pid)
         await shop.none(UNSENT)
         grown, used = rss_mib(pid) - early, cpu_s(pid) - cpu
@@ -149,7 +149,7 @@ async def _worker(shop: Shop) -> dict[str, Any]:
 
 async def _idle(shop: Shop, single: int) -> dict[str, Any]:
     """From the commit to the gateway's yes, when nothing else is to do; 50 ms of it are the gateway's."""
-    async with _process(shop.stand, "relay"), _process(shop.stand, "work"):
+    async with process(shop.stand, "relay"), process(shop.stand, "work"):
         await _one_by_one(shop, 4, "warm")
         await _one_by_one(shop, single, "idle")
     figures = percentiles(await shop.took("idle"))
@@ -160,11 +160,11 @@ async def _idle(shop: Shop, single: int) -> dict[str, Any]:
 async def _backlog(shop: Shop, backlog: int) -> dict[str, Any]:
     """The same while thousands wait in the other queue, and how long those take; with the worker's memory."""
     await shop.happens(backlog, "bulk")
-    async with _process(shop.stand, "relay"):
+    async with process(shop.stand, "relay"):
         await shop.none(WAITING)
     await shop.run("UPDATE deliveries SET queue = 'bulk', poked_at = NULL")
     await _forget_jobs(shop)
-    async with _process(shop.stand, "relay"), _process(shop.stand, "work") as pid:
+    async with process(shop.stand, "relay"), process(shop.stand, "work") as pid:
         await _one_by_one(shop, 20, "first")
         early, waiting = rss_mib(pid), await shop.value(UNSENT)
         began = time.monotonic()
@@ -179,7 +179,7 @@ async def _backlog(shop: Shop, backlog: int) -> dict[str, Any]:
     return figures
 
 
-async def _until(done: Callable[[], Awaitable[Any]]) -> None:
+async def until(done: Callable[[], Awaitable[Any]]) -> None:
     """Another process decides when."""
     async with asyncio.timeout(DONE_WITHIN_S):
         while not await done():  # noqa: ASYNC110 - the same
@@ -194,7 +194,7 @@ async def _one_by_one(shop: Shop, count: int, name: str) -> None:
     async def all_sent() -> bool:
         return len(await shop.took(name)) >= count
 
-    await _until(all_sent)
+    await until(all_sent)
 
 
 async def _forget_jobs(shop: Shop) -> None:
@@ -222,9 +222,9 @@ async def _shop(stand: Stand, services: Services, gateway: str) -> Shop:
 
 
 @asynccontextmanager
-async def _process(stand: Stand, *arguments: str) -> AsyncIterator[int]:
+async def process(stand: Stand, *arguments: str) -> AsyncIterator[int]:
     """``waypost-worker`` with these, until the block ends; its process id."""
-    async with _running(stand, ["-m", "waypost_workers.main", *arguments], {**stand.environment, **SETTINGS}) as each:
+    async with running(stand, ["-m", "waypost_workers.main", *arguments], {**stand.environment, **SETTINGS}) as each:
         yield each.pid
 
 
@@ -234,7 +234,7 @@ async def _gateway(stand: Stand) -> AsyncIterator[str]:
     script = Path(stand.log).with_name("script.json")
     script.write_text(json.dumps({"latency_s": LATENCY_S}))
     arguments = ["-m", "tests.fakes.provider", "--script", str(script)]
-    async with _running(stand, arguments, {}, stdout=asyncio.subprocess.PIPE) as process:
+    async with running(stand, arguments, {}, stdout=asyncio.subprocess.PIPE) as process:
         said = await process.stdout.readline() if process.stdout else b""
         if not said:
             raise LoadtestError("the fake provider did not start; run from the repository")
@@ -242,7 +242,7 @@ async def _gateway(stand: Stand) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _running(
+async def running(
     stand: Stand, arguments: Sequence[str], env: Mapping[str, str], stdout: int | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     with stand.log.open("ab") as log:

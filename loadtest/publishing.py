@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,8 @@ from waypost.realtime.bus import RedisBus
 from waypost.realtime.events import outgoing
 from waypost.realtime.service import trip_room
 
+Tell = Callable[[int], Awaitable[None]]
+Body = Callable[[], Mapping[str, Any]]
 Publish = Callable[[Socket], Awaitable[int]]  # by what one of the members sees; how many updates it were
 
 AT_ONCE = 8  # connections that fixes come by
@@ -71,13 +73,15 @@ def by_bus(stand: Stand, world: World, driven: Driven, seconds: float) -> Publis
 
 
 @asynccontextmanager
-async def on_bus(stand: Stand, world: World, driven: Driven) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
-    """Tells a trip's room so many events together."""
+async def on_bus(
+    stand: Stand, world: World, driven: Driven, name: str = "trip:location", body: Body | None = None
+) -> AsyncIterator[Tell]:
+    """Tells a trip's room so many events together; ``body``: of each, in place of a location."""
     redis = open_bus_redis(stand.environment["WAYPOST_REDIS_URL"])
     bus, room = RedisBus(redis), trip_room(world.org_id, driven.trip_id)
 
     async def tell(count: int) -> None:
-        await bus.send([outgoing(room, "trip:location", _location(driven)) for _ in range(count)])
+        await bus.send([outgoing(room, name, body() if body else location(driven)) for _ in range(count)])
 
     try:
         yield tell
@@ -86,7 +90,7 @@ async def on_bus(stand: Stand, world: World, driven: Driven) -> AsyncIterator[Ca
         await redis.aclose()
 
 
-def _location(driven: Driven) -> dict[str, Any]:
+def location(driven: Driven) -> dict[str, Any]:
     """As a node tells of one fix."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fix = {"latitude": -17.8252101, "longitude": 31.0335, "recordedAt": now, "receivedAt": now}
