@@ -4,7 +4,8 @@ What arq does is designed around (read in 0.28): it ends a job at an ordinary ex
 counts as a try, so tries are as good as endless and our own count stands in the row; after a kill a job is held for the
 longest time-out of *all* functions of its worker, so long jobs have a worker of their own; its health key is one per
 queue, so we keep a heartbeat; it has no priorities, so there are several queues; cancelling by id poisons the next job
-of that id, so that is off.
+of that id, so that is off; it asks about each job that runs already, one question after another, before it comes to one
+that does not, so those are left out beforehand.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from arq.constants import in_progress_key_prefix
 from arq.typing import WorkerCoroutine
 from arq.worker import Function, Worker
 from arq.worker import func as function
@@ -45,6 +47,20 @@ class Line:
     read_at_once: int = READ_AT_ONCE
 
 
+class LineWorker(Worker):
+    """arq's, but hundreds of jobs that run, here or elsewhere, delay no other: one question finds them all."""
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Begin those that do not run; arq makes sure of each once more."""
+        if not job_ids:
+            return
+        async with self.pool.pipeline(transaction=False) as pipe:
+            for each in job_ids:
+                pipe.exists(in_progress_key_prefix + each.decode())
+            running = await pipe.execute()
+        await super().start_jobs([each for each, runs in zip(job_ids, running, strict=True) if not runs])
+
+
 def lines(settings: Settings) -> Mapping[QueueName, Line]:
     """All queues. A try to send never outlives its lease."""
     send = [function(_coroutine(deliver), name=NAME)]
@@ -72,7 +88,7 @@ def _coroutine(of: Any) -> WorkerCoroutine:
 def build(settings: Settings, queue: QueueName, context: Mapping[str, Any]) -> Worker:
     """arq's worker of one queue; the caller runs and closes it."""
     line = lines(settings)[queue]
-    return Worker(
+    return LineWorker(
         functions=list(line.functions),
         queue_name=queue.key,
         redis_pool=open_queues(needed(settings).redis_url),
