@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import socket
+import sys
 import weakref
 from contextlib import AsyncExitStack
 from pathlib import Path
+
+import pytest
 
 from tests.stacks import (
     Served,
@@ -20,6 +25,8 @@ from tests.stacks import (
     wired,
 )
 from tests.waiting import until
+
+SIOCOUTQNSD = 0x894B
 
 
 async def test_a_reader_that_stalls_is_cut_with_a_word_and_leaves_nothing_behind():
@@ -105,6 +112,30 @@ async def test_the_write_buffer_stays_bounded_while_it_is_neither_full_nor_empty
             there.stack.broadcast([sid], [event(seq, pad="x" * 1000)])
             assert line.transport.get_write_buffer_size() < 3 * 8192
         assert f'"seq":{seq}}}]'.encode() in await slow.read(f'"seq":{seq}}}]'.encode())
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system cannot bound it")
+async def test_the_kernel_keeps_no_more_for_who_does_not_read_than_it_is_allowed():
+    options = few_bytes(kernel_unsent_bytes=64 * 1024, backlog_bytes=8 * 2**20, backlog_events=10_000)
+    async with served(options) as there, raw(there):
+        (sid,) = there.desk.here
+        connection = there.stack.members.main[sid]
+        assert connection.line is not None
+        assert connection.line.transport is not None
+        sock = connection.line.transport.get_extra_info("socket")
+        most = 0
+        for seq in range(1, 4000):
+            there.stack.broadcast([sid], [event(seq, pad="x" * 1000)])
+            if seq % 50 == 0:
+                await asyncio.sleep(0)
+                most = max(most, unsent(sock.fileno()))
+        assert connection.queue.size > 2**20, "what the kernel does not take waits with us"
+        assert 0 < most < 64 * 1024 + 32 * 1024, "the bound, and what was begun below it"
+
+
+def unsent(fd: int) -> int:
+    """Bytes that the kernel has and did not send yet (Linux, tcp(7))."""
+    return int.from_bytes(fcntl.ioctl(fd, SIOCOUTQNSD, bytes(4)), sys.byteorder)
 
 
 async def test_a_member_that_was_busy_gets_everything_in_order_and_positions_joined():

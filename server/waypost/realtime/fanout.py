@@ -103,7 +103,9 @@ class WebSocket(WebSocketDataQueue):
             self, options.max_payload_bytes + 1, compress=bool(response.compress), decode_text=True
         )
         self.transport.set_write_buffer_limits(high=options.high_water_bytes, low=options.high_water_bytes // 4)
-        _give_up_on_silence(self.transport, options.ping_interval_s + options.ping_timeout_s)
+        _bound_in_the_kernel(
+            self.transport, options.ping_interval_s + options.ping_timeout_s, options.kernel_unsent_bytes
+        )
         self.traffic.lines.add(self)
         self.transport.set_protocol(self)  # type: ignore[arg-type]  # it has a protocol's methods
         return response
@@ -225,12 +227,16 @@ class WebSocket(WebSocketDataQueue):
             connection.shut("internal error", code=INTERNAL_ERROR)
 
 
-def _give_up_on_silence(transport: asyncio.Transport, within_s: float) -> None:
-    """A peer that vanished acknowledges nothing: the kernel then frees the socket (Linux; RFC 5482)."""
+def _bound_in_the_kernel(transport: asyncio.Transport, silence_s: float, unsent_bytes: int) -> None:
+    """A peer that vanished acknowledges nothing: the kernel then frees the socket (Linux; RFC 5482). One that does not
+    read gets no megabytes of kernel memory: there, too, only so much may wait that has not left yet.
+    """
     sock = transport.get_extra_info("socket")
-    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-        with suppress(OSError):  # a Unix socket has no such thing
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(within_s * 1000))
+    wanted = {"TCP_USER_TIMEOUT": int(silence_s * 1000), "TCP_NOTSENT_LOWAT": unsent_bytes}
+    for name, value in wanted.items() if sock is not None else ():
+        if (option := getattr(socket, name, None)) is not None:
+            with suppress(OSError):  # a Unix socket has no such thing
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class SocketServer(socketio.AsyncServer):  # type: ignore[misc]  # the library is untyped

@@ -41,6 +41,7 @@ class Options:
     upgrade_timeout_s: float = 10.0
     origins: Sequence[str] | None = None  # beside the server's own host; "*": pages of any
     high_water_bytes: int = 64 * 1024  # of a transport's write buffer: beyond it a member is busy
+    kernel_unsent_bytes: int = 128 * 1024  # of a socket, in the kernel
     backlog_bytes: int = 1024 * 1024  # beyond it, or beyond so many events, a member is cut
     backlog_events: int = 1000
     answers_bytes: int = 16 * 1024 * 1024  # of answers that it asked for and does not fetch
