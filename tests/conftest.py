@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from tests.described import Described
 from tests.factories import Org, organisation
 from tests.servers import Servers, running_servers
+from tests.waiting import UNHURRIED_S
 from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.platform.telemetry import configure_logs
 from waypost.settings import Settings
@@ -68,6 +69,7 @@ async def environment(servers: Servers) -> AsyncIterator[dict[str, str]]:
 async def services(environment: dict[str, str]) -> AsyncIterator[Services]:
     async with open_services(Settings.from_env(environment)) as opened:
         await opened.redis.flushall()
+        opened.limiter.answer_s = UNHURRIED_S
         yield opened
 
 

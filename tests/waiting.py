@@ -16,6 +16,7 @@ from tests.heard import Events, events_of
 
 T = TypeVar("T")
 POLL_S = 0.02
+UNHURRIED_S = 60.0  # for a limiter: on a busy machine it must not count by itself because Redis was slow
 
 
 async def until(check: Callable[[], T | Awaitable[T]], within_s: float = 10) -> T:

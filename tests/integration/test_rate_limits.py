@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.conftest import Api
 from tests.factories import Org
+from tests.waiting import UNHURRIED_S
 from waypost.app import build_app
 from waypost.kernel.clock import SystemClock
 from waypost.kernel.principal import Role
@@ -32,6 +33,7 @@ async def nodes(start: Start, api: Api, environment: dict[str, str], count: int 
         open_services(Settings.from_env(environment)) as services,
         nodes(start, api, environment, count - 1) as rest,
     ):
+        services.limiter.answer_s = UNHURRIED_S
         yield [Api(await start(build_app(services)), api.described), *rest]
 
 

@@ -12,11 +12,14 @@ from tests.conftest import Answer, Api
 from tests.factories import PASSWORD, Org
 from tests.fakes.clock import FakeClock
 from tests.integration.test_sockets import node
+from tests.waiting import UNHURRIED_S
 from waypost.directory.devices import Devices
 from waypost.directory.guesses import AT_ONCE, LOOK_UPS_A_SECOND, TURNS, Guesses, TooManyUnknown
 from waypost.identity.domain import TokenInvalid
 from waypost.identity.passwords import MAX_WAITING, SignInBusy
+from waypost.identity.throttle import Caller, Throttle
 from waypost.kernel.remembered import REMEMBER_S, Remembered
+from waypost.platform.limits import Limiter, RateLimited
 from waypost.wiring import Services
 
 NOBODY = "+263779999999"
@@ -70,6 +73,17 @@ async def test_an_address_that_tries_many_accounts_is_stopped_as_well(strict: Ap
     statuses = [(await try_(strict, f"+26377999900{number}")).status for number in range(9)]
     assert statuses == [401] * 8 + [429]
     assert (await try_(strict, org.owner_phone, PASSWORD)).status == 429
+
+
+async def test_tries_that_an_account_refuses_count_against_their_address_all_the_same(services: Services):
+    throttle = Throttle(Limiter(services.redis, services.clock, answer_s=UNHURRIED_S), per_account=2, per_address=5)
+    refused = []
+    for account in [NOBODY] * 5 + ["another"]:
+        try:
+            await throttle.sign_in(Caller("192.0.2.1"), account)
+        except RateLimited as error:
+            refused.append(error.extra["limit"])
+    assert refused == ["account"] * 3 + ["sign-in-address"]
 
 
 async def test_refreshing_and_looking_at_invitations_are_limited_by_address(strict: Api):

@@ -16,7 +16,7 @@ from tests.conftest import Api
 from tests.described import Described
 from tests.factories import Org, Phone, organisation
 from tests.integration.test_http_tracking import location, ping
-from tests.waiting import Refused, listening, until
+from tests.waiting import UNHURRIED_S, Refused, listening, until
 from waypost.app import DESCRIPTION, build_app, route_table
 from waypost.identity.domain import Claims
 from waypost.platform.database import SYSTEM
@@ -28,6 +28,7 @@ from waypost.wiring import Services, open_services
 async def node(environment: dict[str, str]) -> AsyncIterator[Api]:
     """One more server process's worth over the same PostgreSQL and Valkey."""
     async with open_services(Settings.from_env(environment)) as services:
+        services.limiter.answer_s = UNHURRIED_S
         server = TestServer(build_app(services))
         await server.start_server()
         try:

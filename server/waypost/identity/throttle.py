@@ -31,7 +31,8 @@ class Throttle:
         """
         if caller is not None:
             mark = hashlib.sha256(account.encode()).hexdigest()[:32]
-            await self.limiter.spend([*self._of(caller, "sign-in"), Share(Limit("account", self.per_account), mark)])
+            await self.limiter.spend(self._of(caller, "sign-in"))  # alone: what the account refuses is a try, too
+            await self.limiter.spend([Share(Limit("account", self.per_account), mark)])
 
     async def token(self, caller: Caller, what: str) -> None:
         """Count the use of a token (``what``: refresh, invitation) against the network address it comes from."""
