@@ -55,6 +55,7 @@ AWAY = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.InvalidCachedStatementError,
+    asyncpg.QueryCanceledError,  # by an operator or a time limit of the server's; ours is a TimeoutError
 )
 # The same while connecting: refused logins too, since the server was fit when we started.
 NO_CONNECTION = (
