@@ -18,6 +18,7 @@ from waypost.notifications.finishing import Finishing
 from waypost.notifications.ports import Channel, Checkpoint, Guard, pass_on
 from waypost.notifications.spend import Spending
 from waypost.notifications.throttles import Throttles
+from waypost.notifications.unreadable import ToldAccounts
 from waypost.notifications.words.service import Words
 from waypost.platform.database import Database
 from waypost.platform.limits import Limiter
@@ -46,13 +47,14 @@ def sending_over(on: Sending, channels: Mapping[str, Channel], checkpoint: Check
     throttles = Throttles(on.limiter, on.roll)
     chooser = Chooser(on.clock, Breakers(on.clock, on.pace.send_timeout_s), throttles, on.roll)
     spending = Spending(on.clock, on.publisher, on.roll)
+    accounts = ToldAccounts(on.accounts, on.publisher, on.clock)
     return Deliveries(
         on.database,
         on.clock,
         on.publisher,
         channels,
         on.rules.of,
-        Deciding(on.clock, on.guards, on.words, on.accounts, chooser, throttles, spending, channels.keys()),
+        Deciding(on.clock, on.guards, on.words, accounts, chooser, throttles, spending, channels.keys()),
         Finishing(on.database, on.clock, on.publisher, on.pace, spending, on.roll),
         on.tokens,
         on.pace,

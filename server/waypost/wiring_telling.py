@@ -20,6 +20,7 @@ from waypost.notifications.digests import Digests
 from waypost.notifications.domain import Notice
 from waypost.notifications.inbox.service import Inbox
 from waypost.notifications.kinds import EXPORT_READY
+from waypost.notifications.not_arriving import ArrivalWatch
 from waypost.notifications.opting_out import OptOutWatch
 from waypost.notifications.ports import EventSink
 from waypost.notifications.provider_trials import ProviderTrials
@@ -78,6 +79,7 @@ class Telling:
     heard: Heard
     digests: Digests
     opt_outs: OptOutWatch
+    arrivals: ArrivalWatch
     event_sink: EventSink
     webhooks: Webhooks
     webhook_log: WebhookLog
@@ -93,7 +95,7 @@ def telling_over(ground: Footing) -> Telling:
     guard = Guard.of(ground.settings.webhook_allowed_networks)
     webhooks = Webhooks(database, clock, ground.box, guard, Alarms(publisher, clock))
     tokens = Tokens.of(ground.settings.public_url, ground.signing_key)
-    providers = MessageProviders.over(database, clock, ground.box, guard.complaint)
+    providers = MessageProviders.over(database, clock, publisher, ground.box, guard.complaint)
     doors = Doors(providers, tokens)
     work = ReceiptWork(database, clock, publisher, doors, ground.rules, READERS)
     return Telling(
@@ -111,6 +113,7 @@ def telling_over(ground: Footing) -> Telling:
         heard=Heard(database),
         digests=Digests(database, clock, ground.rules),
         opt_outs=OptOutWatch(database, clock, publisher, ground.rules),
+        arrivals=ArrivalWatch(database, clock, publisher, ground.rules),
         event_sink=take_all,
         webhooks=webhooks,
         webhook_log=WebhookLog(webhooks),

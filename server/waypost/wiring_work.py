@@ -11,6 +11,7 @@ from waypost.jobs.ports import pass_by
 from waypost.jobs.runner import Runner
 from waypost.laybys import notices as layby_notices
 from waypost.notifications.addresses import ChannelName
+from waypost.notifications.comparing import Comparison, Lists
 from waypost.notifications.deliveries import Deliveries
 from waypost.notifications.domain import Pace
 from waypost.notifications.following import Following
@@ -110,6 +111,12 @@ def webhook_dues_over(services: Services) -> webhook_sending.Dues:
 def lookups_over(services: Services, list_messages: ListMessages) -> LookUps:
     """The use cases of a worker that asks providers of messages; ``list_messages`` is the worker's."""
     return LookUps(services.database, services.clock, services.realtime, services.telling.providers, list_messages)
+
+
+def comparison_over(services: Services, lists: Lists) -> Comparison:
+    """The nightly comparison of messages with their providers; ``lists`` is the worker's."""
+    ground = services.database, services.clock, services.realtime
+    return Comparison(*ground, services.rules, services.telling.providers, lists)
 
 
 def asking_over(services: Services, provider: PromptProvider) -> Asking:

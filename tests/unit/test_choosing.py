@@ -53,9 +53,9 @@ class Unlimited:
     def __init__(self, refused: Sequence[UUID] = ()) -> None:
         self.refused, self.asked = refused, Counter[UUID]()
 
-    async def provider(self, one: ProviderAccount) -> float | None:
+    async def provider(self, one: ProviderAccount) -> tuple[()] | float:
         self.asked[one.id] += 1
-        return 42.0 if one.id in self.refused else None
+        return 42.0 if one.id in self.refused else ()
 
 
 def chooser(clock: FakeClock, roll: float = 0.0, refused: Sequence[UUID] = ()) -> Chooser:

@@ -12,18 +12,18 @@ from uuid import UUID
 import pytest
 
 from waypost.notifications.looking import SKEW, SURE_AFTER, Doubt, Settled, StillOpen, judge
-from waypost.notifications.providers import twilio
+from waypost.notifications.providers import twilio_lists
 from waypost.notifications.providers.accounts import TwilioConfig
 from waypost.notifications.providers.exchange import Answer
-from waypost.notifications.providers.reports import Said
-from waypost.notifications.providers.twilio import Found
+from waypost.notifications.providers.reports import Report, Said
+from waypost.notifications.providers.twilio_lists import Found
 from waypost.notifications.states import Event
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOON + SURE_AFTER
 TO = "+263771234567"
 DOUBT = Doubt(UUID(int=1), UUID(int=2), UUID(int=3), TO, "Hello", NOON, NOON)
-SENT = Found("SM1", TO, "Hello", NOON + timedelta(seconds=2), "queued", Said.SENT, None)
+SENT = Found(Report(Said.SENT, "SM1", "queued"), TO, "Hello", NOON + timedelta(seconds=2))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ SENT = Found("SM1", TO, "Hello", NOON + timedelta(seconds=2), "queued", Said.SEN
      (Said.UNDELIVERED, Event.UNDELIVERED)],
 )  # fmt: skip
 def test_a_message_with_our_words_since_the_try_settles_it(said: Said, event: Event):
-    settled = judge(DOUBT, [replace(SENT, said=said, reason="r")], (), more=True, now=NOON)
+    settled = judge(DOUBT, [replace(SENT, report=Report(said, "SM1", reason="r"))], (), more=True, now=NOON)
     assert settled == Settled(event, "SM1", "r")
 
 
@@ -58,7 +58,7 @@ def test_it_stays_in_doubt_while_the_list_does_not_say(why: str):
 
 def test_a_message_that_is_another_deliverys_is_not_this_one():
     assert judge(DOUBT, [SENT], {"SM1"}, more=False, now=LATER) == Settled(Event.ABSENT, reason="not_found")
-    second = replace(SENT, sid="SM2", created_at=NOON + timedelta(seconds=3))
+    second = replace(SENT, report=Report(Said.SENT, "SM2"), created_at=NOON + timedelta(seconds=3))
     settled = judge(DOUBT, [second, SENT], {"SM1"}, more=False, now=LATER)
     assert isinstance(settled, Settled)
     assert settled.reference == "SM2"
@@ -74,12 +74,12 @@ def page(*rows: Any, more: bool = False) -> Answer:
 
 
 def test_twilios_list_is_read_with_its_times_and_whether_there_is_more():
-    (found,), more = twilio.read_look_up(page(row(), more=True)) or ((), False)
-    assert (found.sid, found.to, found.text, found.created_at, found.said, more) == (
+    (found,), more = twilio_lists.read_look_up(page(row(), more=True)) or ((), False)
+    assert (found.sid, found.to, found.text, found.created_at, found.report.said, more) == (
         "SM1", TO, "Hello", NOON, Said.SENT, True,
     )  # fmt: skip
-    (failed,), _ = twilio.read_look_up(page(row(status="undelivered", error_code=30006))) or ((), False)
-    assert (failed.said, failed.reason) == (Said.UNDELIVERED, "twilio_landline")
+    (failed,), _ = twilio_lists.read_look_up(page(row(status="undelivered", error_code=30006))) or ((), False)
+    assert (failed.report.said, failed.report.reason) == (Said.UNDELIVERED, "twilio_landline")
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_twilios_list_is_read_with_its_times_and_whether_there_is_more():
     ids=["503", "page", "empty", "time", "sid", "text"],
 )  # fmt: skip
 def test_a_list_that_cannot_be_read_whole_says_nothing(answer: Answer):
-    found = twilio.read_look_up(answer)
+    found = twilio_lists.read_look_up(answer)
     assert found is None or len(found[0]) == 0
 
 
 def test_the_number_is_asked_for_with_its_plus():
-    asked = twilio.look_up(TwilioConfig("AC" + "0" * 32, "t"), TO)
+    asked = twilio_lists.look_up(TwilioConfig("AC" + "0" * 32, "t"), TO)
     assert asked.method == "GET"
     assert "To=%2B263771234567" in asked.url

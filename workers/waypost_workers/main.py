@@ -23,6 +23,7 @@ from waypost.settings import BadSettings, Settings
 from waypost.wiring import open_services
 from waypost.wiring_work import (
     asking_over,
+    comparison_over,
     deliveries_over,
     job_runner_over,
     lookups_over,
@@ -104,6 +105,7 @@ async def work(
     ):
         await migrations.check(services.database)
         await check_redis(services.redis)
+        lists = MessageLists(reached)
         context = {
             "deliveries": deliveries_over(services, channels, checkpoint),
             "job_runner": job_runner_over(services, job_checkpoint),
@@ -111,7 +113,7 @@ async def work(
             "asking": asking_over(services, provider),
             "reversing": reversing_over(services, provider),
             "registering": registering_over(services, provider),
-            "lookups": lookups_over(services, MessageLists(reached).to),
+            "lookups": lookups_over(services, lists.to),
             "webhook_sender": webhook_sender_over(services, poster, checkpoint),
         }
         workers = [lines.build(settings, queue, context) for queue in queues]
@@ -119,7 +121,8 @@ async def work(
         def detail() -> Mapping[str, object]:
             return {"queues": [str(queue) for queue in queues], "running": sum(len(w.job_tasks) for w in workers)}
 
-        timed = [scheduler_over(services, job_checkpoint).serve] if QueueName.JOBS in queues else []
+        scheduler = scheduler_over(services, job_checkpoint, comparison_over(services, lists))
+        timed = [scheduler.serve] if QueueName.JOBS in queues else []
         async with beside(services, heart("worker", services.clock, detail), *timed):
             log.info("worker_ready", queues=[str(queue) for queue in queues])
             await lines.run(workers, stop, settings.delivery_lease_s)

@@ -12,6 +12,7 @@ from waypost.jobs.scheduler import WINDOW, Place, Scheduler, SchedulerRules, Tim
 from waypost.jobs.timetable import Daily, Every
 from waypost.jobs.upkeep import JobUpkeep
 from waypost.kernel.zones import zone_or_utc
+from waypost.notifications.comparing import Comparison
 from waypost.notifications.upkeep import NotificationUpkeep
 from waypost.platform import heartbeats
 from waypost.platform.database import SYSTEM
@@ -21,7 +22,7 @@ from waypost.tracking.street_map import StreetUpkeep
 from waypost.tracking.upkeep import Upkeep
 from waypost.webhooks.upkeep import WebhookUpkeep
 from waypost.wiring import Services, job_rules
-from waypost_workers import retention, timed_money
+from waypost_workers import retention, timed_messages, timed_money
 
 WEEKS_AHEAD = 3
 KEYS_KEPT = timedelta(days=14)  # a phone's backlog with the client's own keys; the place key holds for ever
@@ -31,14 +32,16 @@ SIGN_INS_A_BATCH = 2_000
 NIGHT = time(3, 30)
 
 
-def scheduler_over(services: Services, checkpoint: Checkpoint = pass_by) -> Scheduler:
-    """What looks for due runs in this process."""
+def scheduler_over(
+    services: Services, checkpoint: Checkpoint = pass_by, comparison: Comparison | None = None
+) -> Scheduler:
+    """What looks for due runs in this process. ``comparison``: for one that may ask providers."""
     settings = services.settings
     return Scheduler(
         services.database,
         services.clock,
         Whereabouts(services).places,
-        timetable(services),
+        [*timetable(services), *(timed_messages.timetable(comparison) if comparison else [])],
         SchedulerRules(timedelta(seconds=settings.job_lease_s), settings.schedule_poll_s),
         checkpoint,
     )
@@ -66,6 +69,7 @@ def timetable(services: Services) -> Sequence[Timed]:
         Timed("learn-streets", Every(timedelta(minutes=5)), work.learn_streets),
         Timed("send-digests", Every(timedelta(minutes=5)), work.send_digests),
         Timed("watch-opt-outs", hourly, work.watch_opt_outs),
+        Timed("watch-arrivals", hourly, work.watch_arrivals),
         Timed("partitions-ahead", twice_a_day, work.partitions_ahead),
         Timed("forget-keys", Daily(time(3, 20)), work.forget_keys),
         Timed("drop-weeks", Daily(time(3, 40)), work.drop_weeks),
@@ -112,6 +116,11 @@ class Work:
     async def watch_opt_outs(self, _org_id: UUID, _due_at: datetime) -> None:
         """Tell the staff of organisations from which unusually many people opted out within a day."""
         await self._services.telling.opt_outs.look()
+
+    async def watch_arrivals(self, _org_id: UUID, _due_at: datetime) -> None:
+        """Tell the staff of organisations of whose SMS unusually many did not arrive within a day."""
+        for org in await self._identity.organisations():
+            await self._services.telling.arrivals.look(org.id)
 
     async def partitions_ahead(self, _org_id: UUID, _due_at: datetime) -> None:
         """Make the coming weeks' partitions, so that no phone's batch has to."""

@@ -119,9 +119,10 @@ async def _rows(settings: Settings, org: str) -> list[tuple[str, ...]]:
         page = await services.telling.providers.list(principal, 100, None, archived=False)
     for each in page.data:
         account, state = each.account, each.health.state if each.health else "closed"
+        how = {"closed": "well", "open": "out", "half_open": "being tried"}[state]
         rows.append((
             str(account.id), account.name, str(account.channel), str(account.provider), account.sender or "-",
-            str(account.weight), {"closed": "well", "open": "out", "half_open": "being tried"}[state],
+            str(account.weight), how if account.is_readable else "unreadable",
         ))  # fmt: skip
     return rows
 

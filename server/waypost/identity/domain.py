@@ -161,7 +161,8 @@ class Telling(msgspec.Struct, frozen=True, rename="camel"):
     ``soft_bounces`` in ``soft_bounce_days``: then an address is no good. ``doubt_minutes``: an SMS of which so long
     nobody knows whether it came goes by another channel, too. ``digest_minutes``: how often staff get the open alerts
     by e-mail; 0: never. ``opt_out_percent``: when more of those who were told within a day opt out, and at least
-    ``opt_outs_least``, staff are alerted. ``test_mode``: nothing leaves the house, and receipts are made up.
+    ``opt_outs_least``, staff are alerted; so with SMS that did not arrive (``undelivered_...``). ``test_mode``: nothing
+    leaves the house, and receipts are made up.
     """
 
     quiet: QuietHours = QuietHours()
@@ -176,6 +177,8 @@ class Telling(msgspec.Struct, frozen=True, rename="camel"):
     digest_minutes: Annotated[int, Meta(ge=0, le=10_080)] = 30
     opt_out_percent: Annotated[float, Meta(ge=0, le=100)] = 2.0
     opt_outs_least: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
+    undelivered_percent: Annotated[float, Meta(ge=0, le=100)] = 10.0
+    undelivered_least: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
     sender_name: str | None = None
     reply_to: str | None = None
     test_mode: bool = False

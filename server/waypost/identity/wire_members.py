@@ -121,6 +121,8 @@ class TellingChange(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     digest_minutes: Annotated[int, Meta(ge=0, le=10_080)] | UnsetType = UNSET
     opt_out_percent: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET
     opt_outs_least: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
+    undelivered_percent: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET
+    undelivered_least: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
     sender_name: Annotated[str, Meta(min_length=1, max_length=100, pattern=SOME_TEXT)] | None | UnsetType = UNSET
     reply_to: EmailText | None | UnsetType = UNSET
     test_mode: bool | UnsetType = UNSET

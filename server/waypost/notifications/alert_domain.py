@@ -29,6 +29,8 @@ BOUNCES_TO_CONFIRM = "bounces_to_confirm"  # a mail provider asks whether our ad
 DELIVERY_IN_DOUBT = "delivery_in_doubt"  # said once an hour, however many there are
 CUSTOMER_UNREACHABLE = "customer_unreachable"  # no address of theirs works
 OPT_OUT_RATE = "opt_out_rate"  # more people than usual want no more messages
+UNDELIVERED_RATE = "undelivered_rate"  # more SMS than usual do not arrive
+MESSAGES_DIFFER = "messages_differ"  # a provider has not the same messages as we have
 WEBHOOK_OFF = "webhook_off"  # a subscriber's address took nothing for days, or is gone
 
 # Staff are told of these at once; the others wait for the digest.
@@ -41,6 +43,7 @@ CANNOT_WAIT = frozenset(
         RECEIPT_STUCK,
         WEBHOOK_OFF,
         OPT_OUT_RATE,
+        UNDELIVERED_RATE,
     }
 )
 # Which of an alert's facts names what it is about, the first that is there.

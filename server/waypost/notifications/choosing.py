@@ -10,14 +10,15 @@ from uuid import UUID
 
 from waypost.kernel.clock import Clock
 from waypost.notifications.addresses import REPEATABLE, ChannelName
-from waypost.notifications.breakers import Breakers, Ticket
+from waypost.notifications.breakers import OPEN_S, Breakers, Ticket
 from waypost.notifications.domain import Due, Try
 from waypost.notifications.providers.accounts import HOUSE_SMTP, HttpConfig, ProviderAccount
 from waypost.notifications.states import MAX_ATTEMPTS, OutcomeKind
-from waypost.notifications.throttles import Throttles
+from waypost.notifications.throttles import Counted, Throttles
 
 BY_ACCOUNT = frozenset({ChannelName.SMS, ChannelName.OTHER})  # e-mail may go by the house's own server
 DOWN, PROVIDER_BUSY = "held_provider_down", "held_provider_rate"
+UNREADABLE = "held_provider_unreadable"
 NO_PROVIDER, PROVIDER_GONE = "no_provider", "provider_gone"
 STAGGER = 0.5  # those that wait for the same thing come back over half as long again, not all at once
 
@@ -33,13 +34,14 @@ class Hold:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Who takes it. ``account`` None: the channel needs none. ``others``: another could, if this one does not;
-    ``instead_of``: the one that surely did not take it before.
+    ``instead_of``: the one that surely did not take it before; ``counted``: by the throttles, for this message.
     """
 
     account: ProviderAccount | None
     ticket: Ticket | None = None
     others: bool = False
     instead_of: ProviderAccount | None = None
+    counted: Counted = ()
 
     @property
     def provider_id(self) -> UUID | None:
@@ -47,7 +49,7 @@ class Choice:
         return self.ticket.key if self.ticket is not None else None
 
     def give_back(self) -> None:
-        """Nothing is sent after all."""
+        """The breaker's leave, if no call was made."""
         if self.ticket is not None:
             self.ticket.give_back()
 
@@ -133,10 +135,10 @@ class Chooser:
         holds: list[Hold] = []
         for account in in_order(accounts, failed, healths, self.roll):
             taken = await self._ask(account)
-            if isinstance(taken, Ticket):
-                return Choice(
-                    account, taken, _others(account.id, accounts, failed), _last_refuser(recent, accounts, account.id)
-                )
+            if not isinstance(taken, Hold):
+                ticket, counted = taken
+                others = _others(account.id, [each for each in accounts if each.is_readable], failed)
+                return Choice(account, ticket, others, _last_refuser(recent, accounts, account.id), counted)
             holds.append(taken)
         return min(holds, key=lambda hold: hold.until)
 
@@ -146,15 +148,21 @@ class Chooser:
         ticket = self.breakers.admit(HOUSE_SMTP)
         return Choice(None, ticket) if isinstance(ticket, Ticket) else self._hold(DOWN, ticket)
 
-    async def _ask(self, account: ProviderAccount) -> Ticket | Hold:
+    async def _ask(self, account: ProviderAccount) -> tuple[Ticket, Counted] | Hold:
+        if not account.is_readable:
+            return self._hold(UNREADABLE, OPEN_S)
         ticket = self.breakers.admit(account.id)
         if not isinstance(ticket, Ticket):
             return self._hold(DOWN, ticket)
-        wait_s = await self.throttles.provider(account)
-        if wait_s is None:
-            return ticket
+        try:
+            counted = await self.throttles.provider(account)
+        except BaseException:
+            ticket.give_back()
+            raise
+        if isinstance(counted, tuple):
+            return ticket, counted
         ticket.give_back()
-        return self._hold(PROVIDER_BUSY, wait_s)
+        return self._hold(PROVIDER_BUSY, counted)
 
     def _hold(self, reason: str, wait_s: float) -> Hold:
         return Hold(reason, self.clock.now() + timedelta(seconds=wait_s * (1 + STAGGER * self.roll())))

@@ -7,7 +7,7 @@ claims it, so that what is queued obeys what was said meanwhile.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
@@ -28,7 +28,7 @@ from waypost.notifications.providers.accounts import ProviderAccount
 from waypost.notifications.quiet import quiet_until
 from waypost.notifications.spend import Spending
 from waypost.notifications.states import Event
-from waypost.notifications.throttles import Throttles
+from waypost.notifications.throttles import Held, Throttles
 from waypost.notifications.words.service import Words
 from waypost.platform.database import Connection
 from waypost.platform.telemetry import log
@@ -80,7 +80,7 @@ class Deciding:
     channels: Collection[str]
 
     async def decide(self, conn: Connection, due: Due, rules: OrgSettings) -> Go | Stop:
-        """Ask them all; the first "no" is the answer. Who has a ``Go`` settles or gives back its ticket."""
+        """Ask them all; the first "no" is the answer. Who has a ``Go`` settles its ticket, or gives all of it back."""
         kind, test = KINDS[due.kind], rules.telling.test_mode and due.channel in LEAVES_THE_HOUSE
         if (no := self._too_late(due)) is not None:
             return no
@@ -170,19 +170,23 @@ class Deciding:
         return self._hold(chosen) if isinstance(chosen, Hold) else chosen
 
     async def _within_throttles(self, due: Due, kind: Kind, rules: OrgSettings, go: Go) -> Go | Stop:
-        """Asked last: only what goes out is counted."""
+        """Asked last: only what goes out is counted, by all of them or by none."""
         if due.channel not in LEAVES_THE_HOUSE:
             return go
         try:
-            held = await self.throttles.ask(due, kind, rules.telling)
+            counted = await self.throttles.ask(due, kind, rules.telling)
         except BaseException:
-            go.choice.give_back()
+            await self.give_back(go)
             raise
-        if held is None:
-            return go
+        if not isinstance(counted, Held):
+            return replace(go, choice=replace(go.choice, counted=go.choice.counted + counted))
+        await self.give_back(go)
+        return Stop(Event.HELD, counted.reason, self.clock.now() + timedelta(seconds=counted.wait_s))
+
+    async def give_back(self, go: Go) -> None:
+        """It does not go out after all: neither breaker nor throttles count it."""
         go.choice.give_back()
-        reason, wait_s = held
-        return Stop(Event.HELD, reason, self.clock.now() + timedelta(seconds=wait_s))
+        await self.throttles.give_back(go.choice.counted)
 
     def _hold(self, hold: Hold) -> Stop:
         return Stop(Event.HELD, hold.reason, hold.until)

@@ -81,13 +81,17 @@ class Deliveries:
                 else:
                     gone = await self._stop(conn, due, decided, now)
         except BaseException:
-            _give_back(decided)
+            await self._give_back(decided)
             raise
         if claimed is None:
-            _give_back(decided)
+            await self._give_back(decided)
         if gone is not None:
             say(due.id, due.channel, *gone, attempt=due.attempt)
         return claimed
+
+    async def _give_back(self, decided: Go | Halt | None) -> None:
+        if isinstance(decided, Go):
+            await self.deciding.give_back(decided)
 
     async def _take(self, conn: Connection, due: Due, go: Go, rules: OrgSettings, now: datetime) -> Claimed | None:
         choice = go.choice
@@ -176,8 +180,3 @@ class Deliveries:
         if choice.account is None:
             return None
         return self.tokens.report_url(ReportTo(due.org_id, choice.account.id, due.id))
-
-
-def _give_back(decided: Go | Halt | None) -> None:
-    if isinstance(decided, Go):
-        decided.choice.give_back()

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from waypost.notifications.providers.reports import Said
-from waypost.notifications.providers.twilio import Found
+from waypost.notifications.providers.twilio_lists import Found
 from waypost.notifications.states import Event
 
 SKEW: Final = timedelta(minutes=2)  # as much as their clock and ours may differ
@@ -65,7 +65,7 @@ def judge(doubt: Doubt, found: Sequence[Found], others: Collection[str], *, more
     same = [each for each in mine if each.text == doubt.text]
     if same:
         first = min(same, key=lambda each: each.created_at)
-        return Settled(_EVENTS[first.said], first.sid, first.reason)
+        return Settled(_EVENTS[first.report.said], first.sid, first.report.reason)
     whole = not more or any(each.created_at < since for each in found)
     if mine or not whole or now - doubt.last_at < SURE_AFTER:
         return StillOpen()

@@ -13,7 +13,7 @@ from waypost.notifications import storage_lookups as lookups
 from waypost.notifications.announce import Announcer
 from waypost.notifications.looking import Doubt, Settled, judge
 from waypost.notifications.providers.accounts import ProviderAccount
-from waypost.notifications.providers.twilio import Found
+from waypost.notifications.providers.twilio_lists import Found
 from waypost.notifications.providers_register import MessageProviders
 from waypost.notifications.storage_lookups import Wake
 from waypost.platform.database import SYSTEM, Connection, Database

@@ -19,7 +19,9 @@ from waypost.kernel.errors import Conflict, Stale
 from waypost.kernel.ids import new_id
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import Principal, Role
+from waypost.kernel.sealed import Lost
 from waypost.notifications import storage_providers as storage
+from waypost.notifications import unreadable
 from waypost.notifications.addresses import ChannelName
 from waypost.notifications.providers.accounts import (
     OLD_TOKEN_LIFE,
@@ -27,6 +29,7 @@ from waypost.notifications.providers.accounts import (
     MessageProviderNotFound,
     ProviderAccount,
     channel_of,
+    config_anew,
     name_of,
     seal_form,
 )
@@ -34,6 +37,8 @@ from waypost.notifications.providers.saving import Judge, checked
 from waypost.notifications.storage_providers import Health, Row
 from waypost.platform.database import Connection, Database
 from waypost.platform.secretbox import SecretBox
+from waypost.platform.telemetry import log
+from waypost.realtime.service import Publisher
 
 OWNERS: Final = frozenset({Role.OWNER})
 TOKEN_BYTES: Final = 16
@@ -61,11 +66,13 @@ class Opened:
     kept: OrderedDict[tuple[UUID, int], ProviderAccount] = field(default_factory=OrderedDict)
 
     def of(self, row: Row) -> ProviderAccount:
-        """``Unreadable``."""
+        """One whose settings cannot be read too; each process says so once of each version."""
         key = row.id, row.version
         account = self.kept.get(key)
         if account is None:
             account = self.kept[key] = row.open(self.box)
+            if not account.is_readable:
+                log.error("message_provider_unreadable", provider_id=str(row.id), channel=str(account.channel))
             if len(self.kept) > MOST_OPENED:
                 self.kept.popitem(last=False)
         self.kept.move_to_end(key)
@@ -100,27 +107,32 @@ class MessageProviders:
 
     database: Database
     clock: Clock
+    publisher: Publisher
     box: SecretBox
     judge: Judge
     opened: Opened
 
     @classmethod
-    def over(cls, database: Database, clock: Clock, box: SecretBox, judge: Judge) -> MessageProviders:
-        return cls(database, clock, box, judge, Opened(box))
+    def over(
+        cls, database: Database, clock: Clock, publisher: Publisher, box: SecretBox, judge: Judge
+    ) -> MessageProviders:
+        return cls(database, clock, publisher, box, judge, Opened(box))
 
     async def of(self, conn: Connection, org_id: UUID, channel: ChannelName) -> Sequence[ProviderAccount]:
-        """Those in use of a channel, for what acts on its own; none: it has none."""
+        """Those in use of a channel, for what acts on its own; none: it has none. Nobody sends by one that is not
+        ``is_readable``.
+        """
         return [self.opened.of(row) for row in await storage.of_channel(conn, org_id, channel)]
 
     async def account(self, conn: Connection, org_id: UUID, provider_id: UUID) -> ProviderAccount | None:
-        """One account, archived or not, for what acts on its own."""
+        """One account, archived or not, for what acts on its own. ``Unreadable``."""
         row = await storage.find(conn, org_id, provider_id)
-        return self.opened.of(row) if row else None
+        return self.opened.of(row).readable() if row else None
 
     async def find_by_token(self, conn: Connection, token: str) -> ProviderAccount | None:
-        """Whose reports' address has this token, archived or not. In the system scope."""
+        """Whose reports' address has this token, archived or not. In the system scope. ``Unreadable``."""
         row = await storage.find_by_token(conn, token_hash(token), self.clock.now())
-        return self.opened.of(row) if row else None
+        return self.opened.of(row).readable() if row else None
 
     async def find(self, principal: Principal, provider_id: UUID) -> Shown:
         """One account, archived or not."""
@@ -153,7 +165,7 @@ class MessageProviders:
         async with self.database.transaction(principal.org_id) as conn:
             if await storage.count(conn, principal.org_id) >= MOST_ACCOUNTS:
                 raise TooManyMessageProviders
-            await storage.add(conn, account, self._sealed(account), token_hash(token))
+            await storage.add(conn, account, self._sealed(new.config), token_hash(token))
             await self._record(conn, principal, "added", account.id, provider=str(account.provider))
         return Shown(account), token
 
@@ -161,14 +173,18 @@ class MessageProviders:
         self, principal: Principal, provider_id: UUID, values: Mapping[str, Any], *, expected: int | None = None
     ) -> Shown:
         """``values``: fields of the account, and ``config``: the fields of it that change. ``expected``: the version
-        that the caller has seen (else ``Stale``); None: any.
+        that the caller has seen (else ``Stale``); None: any. Where the present settings cannot be read, a new
+        ``config`` stands alone.
         """
         principal.require(OWNERS)
         async with self.database.transaction(principal.org_id) as conn:
             before = await self._locked(conn, principal, provider_id, expected)
             if values:
                 after = checked(_changed(before, values), self.judge)
-                await storage.change(conn, after, self._sealed(after))
+                sealed = None if isinstance(after.config, Lost) else self._sealed(after.config)
+                await storage.change(conn, after, sealed)
+                if sealed is not None:
+                    await self._settled(conn, principal, before, "its settings were given anew")
                 await self._record(conn, principal, "changed", provider_id, fields=sorted(values))
             return await self._shown(conn, await self._found(conn, principal, provider_id))
 
@@ -190,10 +206,14 @@ class MessageProviders:
             account = await self._found(conn, principal, provider_id, lock=True)
             if account.archived_at is None:
                 await storage.archive(conn, principal.org_id, provider_id, self.clock.now())
+                await self._settled(conn, principal, account, "it was archived")
                 await self._record(conn, principal, "archived", provider_id)
 
-    def _sealed(self, account: ProviderAccount) -> str:
-        return self.box.seal(seal_form(account.config))
+    def _sealed(self, config: Config) -> str:
+        return self.box.seal(seal_form(config))
+
+    async def _settled(self, conn: Connection, principal: Principal, before: ProviderAccount, how: str) -> None:
+        await unreadable.settled(conn, self.publisher, self.clock, before, by=principal.user_id, resolution=how)
 
     async def _locked(
         self, conn: Connection, principal: Principal, provider_id: UUID, expected: int | None
@@ -233,5 +253,9 @@ def _new_token() -> str:
 def _changed(before: ProviderAccount, values: Mapping[str, Any]) -> ProviderAccount:
     named = dict(values)
     if "config" in named:
-        named["config"] = msgspec.structs.replace(before.config, **named["config"])
+        present, fields = before.config, named["config"]
+        if isinstance(present, Lost):
+            named["config"] = config_anew(before.provider, fields)
+        else:
+            named["config"] = msgspec.structs.replace(present, **fields)
     return replace(before, **named)

@@ -27,6 +27,7 @@ _OURS: Final = {
     "held_address_rate": "This address has had as many messages this hour as it may: it goes out later.",
     "held_provider_rate": "The provider gets as many a minute as it takes: it goes out in a moment.",
     "held_provider_down": "Every provider of this channel fails at present: it goes out when one is well again.",
+    "held_provider_unreadable": "The account's settings cannot be read, their key is gone: give them anew.",
     "channel_off": "This installation has no way to send by this channel.",
     "no_provider": "The organisation has no account with a provider for this channel.",
     "provider_gone": "The account by which it was to go out has been archived.",

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from waypost.kernel.sealed import Lost
 from waypost.notifications.addresses import ChannelName
-from waypost.notifications.providers.accounts import ProviderAccount, ProviderName, of_seal_form
+from waypost.notifications.providers.accounts import Config, ProviderAccount, ProviderName, of_seal_form
 from waypost.platform.database import Connection
-from waypost.platform.secretbox import SecretBox
+from waypost.platform.secretbox import SecretBox, Unreadable
 
 _COLUMNS = """
 org_id, id, channel, provider, name, config, sender, weight, price, price_currency, a_minute, addresses, created_at,
@@ -42,8 +43,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 CHANGE = """
 UPDATE message_providers
-   SET name = $3, config = $4, sender = $5, weight = $6, price = $7, price_currency = $8, a_minute = $9,
-       addresses = $10, version = version + 1
+   SET name = $3, config = coalesce($4, config), sender = $5, weight = $6, price = $7, price_currency = $8,
+       a_minute = $9, addresses = $10, version = version + 1
  WHERE org_id = $1 AND id = $2
 """
 TURN_OVER = """
@@ -88,9 +89,13 @@ class Row:
         return int(self.values["version"])
 
     def open(self, box: SecretBox) -> ProviderAccount:
-        """``Unreadable`` when it was sealed with a key that is gone."""
+        """Its settings are ``Lost`` when they were sealed with a key that is gone."""
         values = dict(self.values)
-        config = of_seal_form(box.open(values["config"]))
+        config: Config | Lost
+        try:
+            config = of_seal_form(box.open(values["config"]))
+        except Unreadable:
+            config = Lost.of(values["config"])
         values["channel"], values["provider"] = ChannelName(values["channel"]), ProviderName(values["provider"])
         return ProviderAccount(**{**values, "config": config})
 
@@ -143,8 +148,8 @@ async def add(conn: Connection, account: ProviderAccount, sealed: str, token_has
     )  # fmt: skip
 
 
-async def change(conn: Connection, account: ProviderAccount, sealed: str) -> None:
-    """Of a locked one."""
+async def change(conn: Connection, account: ProviderAccount, sealed: str | None) -> None:
+    """Of a locked one. ``sealed`` None: its settings stay as they are stored."""
     await conn.execute(
         CHANGE, account.org_id, account.id, account.name, sealed, account.sender, account.weight, account.price,
         account.price_currency, account.a_minute, list(account.addresses),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from waypost.kernel.sealed import Lost
 from waypost.notifications.provider_trials import Trial
 from waypost.notifications.providers import accounts
 from waypost.notifications.providers.accounts import ProviderName
@@ -80,20 +81,24 @@ class AppriseShown(msgspec.Struct, rename="camel", tag_field="provider", tag="ap
 Config = TwilioShown | AfricasTalkingShown | HttpShown | SmtpShown | AppriseShown
 
 
-class ProviderHealth(msgspec.Struct, rename="camel"):
-    """How it does, as a worker saw it last."""
+class ProviderHealth(msgspec.Struct, rename="camel", omit_defaults=True):
+    """How it does, as a worker saw it last; with a ``reason``, as this server sees it: its settings cannot be read, so
+    it is out until they are given anew.
+    """
 
     state: Literal["closed", "open", "half_open"]
-    since: Instant
+    since: Instant | None = None
+    reason: Literal["secret-unreadable"] | None = None
 
 
 class MessageProvider(msgspec.Struct, rename="camel", omit_defaults=True):
-    """A way out."""
+    """A way out. ``config``: null when it cannot be read."""
 
     id: UUID
     channel: str
+    provider: ProviderName
     name: str
-    config: Config
+    config: Config | None
     sender: str
     weight: int
     addresses: list[str]
@@ -107,14 +112,12 @@ class MessageProvider(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @classmethod
     def from_domain(cls, shown: Shown) -> MessageProvider:
-        account, health = shown.account, shown.health
+        account = shown.account
         return cls(
-            account.id, str(account.channel), account.name, _config(account.config), account.sender, account.weight,
-            list(account.addresses), instant(account.created_at), account.version,
+            account.id, str(account.channel), account.provider, account.name, _config(account.config), account.sender,
+            account.weight, list(account.addresses), instant(account.created_at), account.version,
             format(account.price.normalize(), "f") if account.price is not None else None, account.price_currency,
-            account.a_minute,
-            ProviderHealth(health.state, instant(health.since)) if health else None,  # type: ignore[arg-type]  # checked
-            instant_or_none(account.archived_at),
+            account.a_minute, _health(shown), instant_or_none(account.archived_at),
         )  # fmt: skip
 
 
@@ -158,8 +161,17 @@ class SentTest(msgspec.Struct, rename="camel"):
         return cls(trial.notification_id, trial.delivery_id)
 
 
-def _config(config: accounts.Config) -> Config:
+def _health(shown: Shown) -> ProviderHealth | None:
+    if not shown.account.is_readable:
+        return ProviderHealth("open", reason="secret-unreadable")
+    health = shown.health
+    return ProviderHealth(health.state, instant(health.since)) if health else None  # type: ignore[arg-type]  # checked
+
+
+def _config(config: accounts.Config | Lost) -> Config | None:
     match config:
+        case Lost():
+            return None
         case accounts.TwilioConfig():
             return TwilioShown(config.account_sid, config.base_url, config.key_sid, config.service_sid)
         case accounts.AfricasTalkingConfig():

@@ -38,10 +38,11 @@ from waypost.payments.providers.prompting import (
 )
 from waypost.payments.providers_register import ProviderRegister
 from waypost.platform.database import Connection, Database
-from waypost.platform.secretbox import SecretBox
+from waypost.platform.secretbox import SecretBox, Unreadable
 from waypost.platform.telemetry import log
 
 NO_ADDRESS: Final = "WAYPOST_PUBLIC_URL is not set, so the provider could not call back"
+UNREADABLE: Final = "the account's settings cannot be read any more: give them anew, then ask again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,11 @@ class Asking:
     async def _push(self, prompt: Prompt, account: ProviderAccount, reference: str) -> PushAnswer:
         if self.public_url is None:
             return Refused("no-public-url", NO_ADDRESS)
-        url = callback_url(self.public_url, self.box.open(prompt.sealed).decode(), Road.STK)
+        try:
+            account.check_readable()
+            url = callback_url(self.public_url, self.box.open(prompt.sealed).decode(), Road.STK)
+        except Unreadable as error:
+            return Refused(error.code, UNREADABLE)
         return await self.provider.push(
             account, Push(prompt.phone, prompt.amount_minor, prompt.currency, reference, url)
         )
@@ -104,6 +109,8 @@ class Asking:
         """Of a prompt that has no name at the provider's nothing can be asked."""
         if prompt.request_id is None:
             return StatusUnknown("never-accepted")
+        if not account.is_readable:
+            return StatusUnknown(Unreadable.code)
         return await self.provider.status(account, prompt.request_id)
 
     async def _keep(self, prompt: Prompt, answer: PushAnswer) -> list[UUID]:

@@ -27,16 +27,13 @@ from waypost.payments.reviews import Reviews
 from waypost.platform.addresses import client_address
 from waypost.platform.bodies import BadEncoding, BodyTooLarge, UnsupportedEncoding
 from waypost.platform.routes import Route
-from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import PRINCIPAL, path_id, raw_body, read_body, read_query, reply, reply_page
 
 PATH: Final = "/api/v1/callbacks"
 DARAJA: Final = PATH + "/daraja/{token}"
 BODY_LIMIT: Final = 64 * 1024
 READS: Final[Mapping[str, Any]] = {"application/json": Any}
-REFUSALS: Final = (
-    CallbackUnknown, CallbackElsewhere, BodyTooLarge, BadEncoding, UnsupportedEncoding, Unreadable,
-)  # fmt: skip
+REFUSALS: Final = CallbackUnknown, CallbackElsewhere, BodyTooLarge, BadEncoding, UnsupportedEncoding
 
 
 @dataclass(frozen=True, slots=True)

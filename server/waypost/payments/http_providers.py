@@ -15,7 +15,6 @@ from waypost.payments.providers_register import ProviderArchived, ProviderRegist
 from waypost.payments.registrations import NothingToRegister, Registrations
 from waypost.platform.addresses import public_root
 from waypost.platform.routes import Cache, Route
-from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import PRINCIPAL, if_match, path_id, read_body, read_query, reply_page, reply_versioned
 
 PATH: Final = "/api/v1/payment-providers"
@@ -34,19 +33,19 @@ class ProviderRoutes:
     def routes(self) -> list[Route]:
         return [
             Route("GET", PATH, self.list_providers, answer=wire.PaymentProvider, listing=True,
-                  query=wire.ProvidersQuery, roles=MONEY, cache=Cache.PRIVATE, errors=(Unreadable,)),
+                  query=wire.ProvidersQuery, roles=MONEY, cache=Cache.PRIVATE),
             Route("POST", PATH, self.add_provider, status=201, answer=wire.PaymentProviderWithAddresses,
                   body=wire.NewProvider, roles=OWNERS, idempotent=True, versioned=True),
             Route("GET", ONE, self.get_provider, answer=wire.PaymentProvider, roles=MONEY, cache=Cache.PRIVATE,
-                  errors=(ProviderNotFound, Unreadable), versioned=True),
+                  errors=(ProviderNotFound,), versioned=True),
             Route("PATCH", ONE, self.change_provider, answer=wire.PaymentProvider, body=wire.ProviderChange,
-                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, Unreadable), versioned=True),
+                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived), versioned=True),
             Route("DELETE", ONE, self.archive_provider, status=204, roles=OWNERS,
-                  errors=(ProviderNotFound, Unreadable)),
+                  errors=(ProviderNotFound,)),
             Route("POST", ONE + "/rotate-token", self.replace_token, answer=wire.PaymentProviderWithAddresses,
-                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, Unreadable), idempotent=True),
+                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived), idempotent=True),
             Route("POST", ONE + "/register-urls", self.register_urls, status=202, answer=wire.PaymentProvider,
-                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, NothingToRegister, Unreadable),
+                  roles=OWNERS, errors=(ProviderNotFound, ProviderArchived, NothingToRegister),
                   idempotent=True),
         ]  # fmt: skip
 

@@ -16,7 +16,6 @@ from waypost.payments.statement_lines import BadMapping, StatementUnreadable
 from waypost.payments.statements import StatementEmpty, StatementNotFound, Statements
 from waypost.platform.bodies import BadEncoding
 from waypost.platform.routes import Cache, Route
-from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import PRINCIPAL, path_id, raw_body, read_query, reply, reply_page
 
 PATH: Final = "/api/v1/payments/statements"
@@ -46,7 +45,7 @@ class StatementRoutes:
                   query=wire.NewStatementQuery, reads=dict.fromkeys(CSV_TYPES, Any), body_limit=LARGEST_FILE_BYTES,
                   roles=MONEY, idempotent=True, costly=True,
                   errors=(ProviderNotFound, NoStatementFile, StatementUnreadable, StatementEmpty, BadMapping,
-                          BadEncoding, Unreadable)),
+                          BadEncoding)),
             Route("GET", ONE, self.get_statement, answer=wire.PaymentStatement, roles=MONEY,
                   errors=(StatementNotFound,)),
             Route("GET", ONE + "/lines", self.list_lines, answer=wire.PaymentStatementLine, listing=True,

@@ -18,6 +18,7 @@ from waypost.kernel.ids import new_id
 from waypost.kernel.money import places
 from waypost.kernel.paging import Page, decode_cursor, page_of
 from waypost.kernel.principal import MONEY, Principal, Role
+from waypost.kernel.sealed import CANNOT_BE_READ, Lost, anew
 from waypost.payments import storage_providers as storage
 from waypost.payments.providers.accounts import (
     DARAJA_ROOTS,
@@ -103,7 +104,7 @@ class ProviderRegister:
         )  # fmt: skip
         token = new_token()
         async with self.database.transaction(principal.org_id) as conn:
-            await storage.add(conn, account, self._sealed(account), token_hash(token))
+            await storage.add(conn, account, self._sealed(config), token_hash(token))
             await self._record(conn, principal, "added", account.id, provider=str(account.provider))
         return account, token
 
@@ -112,7 +113,7 @@ class ProviderRegister:
     ) -> ProviderAccount:
         """``values``: name, addresses, check_above_minor, and ``config``: the fields of it that change. A new secret of
         a provider that signs stands beside the one before for a day. ``expected``: the version that the caller has seen
-        (else ``Stale``); None: any.
+        (else ``Stale``); None: any. Where the present settings cannot be read, a new ``config`` stands alone.
         """
         principal.require(OWNERS)
         async with self.database.transaction(principal.org_id) as conn:
@@ -120,7 +121,7 @@ class ProviderRegister:
             if not values:
                 return before
             after = self._changed(before, dict(values))
-            await storage.change(conn, after, self._sealed(after))
+            await storage.change(conn, after, None if isinstance(after.config, Lost) else self._sealed(after.config))
             await self._record(conn, principal, "changed", provider_id, fields=sorted(values))
             return await self._found(conn, principal, provider_id)
 
@@ -148,16 +149,26 @@ class ProviderRegister:
         if "addresses" in values:
             values["addresses"] = checked_addresses(values["addresses"])
         if "config" in values:
-            values["config"] = self._checked(self._new_config(before.config, values["config"]))
+            fields, lost = values["config"], isinstance(before.config, Lost)
+            new = self._config_anew(before.provider, fields) if lost else self._new_config(before, fields)
+            values["config"] = self._checked(new)
         return replace(before, **values)
 
-    def _new_config(self, before: Config, fields: Mapping[str, Any]) -> Config:
-        if isinstance(before, DarajaConfig):
-            return msgspec.structs.replace(before, **fields)
+    def _new_config(self, before: ProviderAccount, fields: Mapping[str, Any]) -> Config:
+        if before.provider is ProviderName.DARAJA:
+            return msgspec.structs.replace(before.daraja, **fields)
         rest = dict(fields)
         if (secret := rest.pop("secret", None)) is not None:
-            rest["secrets"] = self._with_new_secret(before, secret)
-        return msgspec.structs.replace(before, **rest)
+            rest["secrets"] = self._with_new_secret(before.signed, secret)
+        return msgspec.structs.replace(before.signed, **rest)
+
+    def _config_anew(self, provider: ProviderName, fields: Mapping[str, Any]) -> Config:
+        if provider is ProviderName.DARAJA:
+            return anew(DarajaConfig, fields)
+        rest = dict(fields)
+        if (secret := rest.pop("secret", None)) is None:
+            raise invalid_field("config.secret", CANNOT_BE_READ)
+        return anew(SignedConfig, {**rest, "secrets": (Secret(secret),)})
 
     def _with_new_secret(self, before: SignedConfig, secret: str) -> tuple[Secret, ...]:
         now = self.clock.now()
@@ -175,8 +186,8 @@ class ProviderRegister:
             raise invalid_field("config.baseUrl", f"one of {', '.join(sorted(DARAJA_ROOTS.union(self.roots)))}")
         return config
 
-    def _sealed(self, account: ProviderAccount) -> str:
-        return self.box.seal(seal_form(account.config))
+    def _sealed(self, config: Config) -> str:
+        return self.box.seal(seal_form(config))
 
     async def locked(
         self, conn: Connection, principal: Principal, provider_id: UUID, expected: int | None = None

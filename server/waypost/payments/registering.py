@@ -8,14 +8,14 @@ from uuid import UUID
 
 from waypost.kernel.clock import Clock
 from waypost.payments import storage_registrations as storage
-from waypost.payments.asking import NO_ADDRESS
+from waypost.payments.asking import NO_ADDRESS, UNREADABLE
 from waypost.payments.ports import AddressProvider
 from waypost.payments.providers.accounts import ProviderAccount
 from waypost.payments.providers.prompting import Refused, RegisterAnswer
 from waypost.payments.providers_register import ProviderRegister
 from waypost.payments.registration_domain import Turn, verdict
 from waypost.platform.database import Database
-from waypost.platform.secretbox import SecretBox
+from waypost.platform.secretbox import SecretBox, Unreadable
 from waypost.platform.telemetry import log
 
 
@@ -47,4 +47,9 @@ class Registering:
     async def _tell(self, turn: Turn, account: ProviderAccount) -> RegisterAnswer:
         if self.public_url is None:
             return Refused("no-public-url", NO_ADDRESS)
-        return await self.provider.register(account, self.public_url, self.box.open(turn.sealed).decode())
+        try:
+            account.check_readable()
+            token = self.box.open(turn.sealed).decode()
+        except Unreadable as error:
+            return Refused(error.code, UNREADABLE)
+        return await self.provider.register(account, self.public_url, token)

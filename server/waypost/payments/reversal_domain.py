@@ -128,6 +128,7 @@ def check_payment(payment: Payment, rows: Sequence[Payment]) -> None:
 
 
 def missing_setting(account: ProviderAccount) -> str | None:
-    """Which setting of the account a reversal waits for; None: none."""
+    """Which setting of the account a reversal waits for; None: none. ``Unreadable``."""
+    account.check_readable()
     config = account.config
     return "config.initiator" if isinstance(config, DarajaConfig) and config.initiator is None else None

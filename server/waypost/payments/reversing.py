@@ -16,7 +16,7 @@ from waypost.laybys.ports import Ground
 from waypost.notifications.alert_domain import PAYMENT_REVIEW
 from waypost.notifications.alerts import alert
 from waypost.payments import reversal_ends, storage_reversals
-from waypost.payments.asking import NO_ADDRESS
+from waypost.payments.asking import NO_ADDRESS, UNREADABLE
 from waypost.payments.callback_domain import REVERSAL, alert_key
 from waypost.payments.ports import Checkpoint, ReversalProvider, pass_by
 from waypost.payments.prompt_domain import next_try
@@ -27,7 +27,7 @@ from waypost.payments.providers.prompting import Accepted, Busy, InDoubt, PushAn
 from waypost.payments.providers_register import ProviderRegister
 from waypost.payments.reversal_domain import SILENCE, ReversalRequest, ReversalState, missing_setting
 from waypost.platform.database import Connection, Database
-from waypost.platform.secretbox import SecretBox
+from waypost.platform.secretbox import SecretBox, Unreadable
 from waypost.platform.telemetry import log
 from waypost.realtime.service import Publisher
 
@@ -71,9 +71,12 @@ class Reversing:
     async def _ask(self, request: ReversalRequest, account: ProviderAccount) -> PushAnswer:
         if self.public_url is None:
             return Refused("no-public-url", NO_ADDRESS)
-        if (setting := missing_setting(account)) is not None:
+        try:
+            setting, token = missing_setting(account), self.box.open(request.sealed).decode()
+        except Unreadable as error:
+            return Refused(error.code, UNREADABLE)
+        if setting is not None:
             return Refused("not-set-up", f"{setting} is missing")
-        token = self.box.open(request.sealed).decode()
         result, timeout = (callback_url(self.public_url, token, road) for road in (Road.REVERSAL, Road.TIMEOUT))
         what = TakeBack(request.receipt, request.amount_minor, request.currency, request.reason, result, timeout)
         return await self.provider.reverse(account, what)

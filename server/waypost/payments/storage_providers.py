@@ -9,9 +9,11 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from waypost.payments.providers.accounts import ProviderAccount, ProviderName, Registration, of_seal_form
+from waypost.kernel.sealed import Lost, Unreadable
+from waypost.payments.providers.accounts import Config, ProviderAccount, ProviderName, Registration, of_seal_form
 from waypost.platform.database import Connection
 from waypost.platform.secretbox import SecretBox
+from waypost.platform.telemetry import log
 
 _COLUMNS = """
 org_id, id, provider, name, config, addresses, check_above_minor, currency, created_at, archived_at, version,
@@ -35,7 +37,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 CHANGE = """
 UPDATE payment_providers
-   SET name = $3, config = $4, addresses = $5, check_above_minor = $6, version = version + 1
+   SET name = $3, config = coalesce($4, config), addresses = $5, check_above_minor = $6, version = version + 1
  WHERE org_id = $1 AND id = $2
 """
 TURN_OVER = """
@@ -53,8 +55,13 @@ class Row:
     values: dict[str, Any]
 
     def open(self, box: SecretBox) -> ProviderAccount:
-        """``Unreadable`` when it was sealed with a key that is gone."""
-        config = of_seal_form(box.open(self.values["config"]))
+        """Its settings are ``Lost`` when they were sealed with a key that is gone."""
+        config: Config | Lost
+        try:
+            config = of_seal_form(box.open(self.values["config"]))
+        except Unreadable:
+            config = Lost.of(self.values["config"])
+            log.error("payment_provider_unreadable", provider_id=str(self.values["id"]))
         values = dict(self.values)
         state, text, at = (values.pop(name) for name in ("c2b_state", "c2b_text", "c2b_at"))
         registration = Registration(state, text, at) if state is not None else None
@@ -85,8 +92,8 @@ async def add(conn: Connection, account: ProviderAccount, sealed: str, token_has
     )  # fmt: skip
 
 
-async def change(conn: Connection, account: ProviderAccount, sealed: str) -> None:
-    """Of a locked one."""
+async def change(conn: Connection, account: ProviderAccount, sealed: str | None) -> None:
+    """Of a locked one. ``sealed`` None: its settings stay as they are stored."""
     await conn.execute(
         CHANGE, account.org_id, account.id, account.name, sealed, list(account.addresses), account.check_above_minor
     )

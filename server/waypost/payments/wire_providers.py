@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from waypost.kernel.money import LARGEST_MINOR
+from waypost.kernel.sealed import Lost
 from waypost.payments.providers import accounts
 from waypost.payments.providers.accounts import DARAJA_ADDRESSES, DARAJA_LIVE, ProviderName, ShortcodeKind
 from waypost.platform.codec import NO_NUL, SOME_TEXT, Instant, instant, instant_or_none
@@ -184,25 +185,30 @@ class RegistrationShown(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class PaymentProvider(msgspec.Struct, rename="camel", omit_defaults=True):
-    """An account with a provider. ``registration``: of our addresses with it, once it was asked for."""
+    """An account with a provider. ``registration``: of our addresses with it, once it was asked for. ``problem``: why
+    nothing can be asked of the provider; ``config`` is null where it cannot be read, until it is given anew.
+    """
 
     id: UUID
+    provider: ProviderName
     name: str
     currency: str
-    config: DarajaShown | SignedShown
+    config: DarajaShown | SignedShown | None
     addresses: list[str]
     created_at: Instant
     version: int
     check_above_minor: int | None = None
     archived_at: Instant | None = None
     registration: RegistrationShown | None = None
+    problem: Literal["secret-unreadable"] | None = None
 
     @classmethod
     def from_domain(cls, account: accounts.ProviderAccount) -> PaymentProvider:
         return cls(
-            account.id, account.name, account.currency, _config(account.config), list(account.addresses),
-            instant(account.created_at), account.version, account.check_above_minor,
+            account.id, account.provider, account.name, account.currency, _config(account.config),
+            list(account.addresses), instant(account.created_at), account.version, account.check_above_minor,
             instant_or_none(account.archived_at), _registration(account.registration),
+            None if account.is_readable else "secret-unreadable",
         )  # fmt: skip
 
 
@@ -247,7 +253,9 @@ def _registration(found: accounts.Registration | None) -> RegistrationShown | No
     return RegistrationShown(found.state, instant(found.at), found.text) if found else None
 
 
-def _config(config: accounts.Config) -> DarajaShown | SignedShown:
+def _config(config: accounts.Config | Lost) -> DarajaShown | SignedShown | None:
+    if isinstance(config, Lost):
+        return None
     if isinstance(config, accounts.DarajaConfig):
         name = config.initiator.name if config.initiator else None
         return DarajaShown(config.shortcode, config.base_url, str(config.kind), config.till, name)

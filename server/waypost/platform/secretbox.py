@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from waypost.kernel.errors import AppError, Unavailable
+from waypost.kernel.errors import AppError
+from waypost.kernel.sealed import Unreadable
+
+__all__ = ["BadKeys", "SecretBox", "Unreadable", "new_key"]
 
 KEY_BYTES = 32
 
@@ -21,13 +24,6 @@ class BadKeys(AppError):
     """`WAYPOST_ENCRYPTION_KEYS` is not a list of keys: each is 32 random bytes in base64, divided by commas."""
 
     code = "bad-encryption-keys"
-
-
-class Unreadable(Unavailable):
-    """A stored secret cannot be read with the keys that this server has; its operator has to give back the old key."""
-
-    code = "secret-unreadable"
-    retry = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A subscriber: what happened of these types is sent to ``url``."""
+    """A subscriber: what happened of these types is sent to ``url``. ``secrets``: none when their key is gone."""
 
     org_id: UUID
     id: UUID
@@ -130,7 +130,9 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery that is claimed: the bytes to send and where to. ``attempt`` fences what is written afterwards."""
+    """A delivery that is claimed: the bytes to send and where to. ``attempt`` fences what is written afterwards;
+    without ``secrets`` it cannot be signed.
+    """
 
     org_id: UUID
     id: UUID

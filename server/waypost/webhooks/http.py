@@ -12,7 +12,6 @@ from aiohttp import web
 from waypost.kernel.errors import invalid_field
 from waypost.platform.openapi import SentEvent
 from waypost.platform.routes import Cache, Route
-from waypost.platform.secretbox import Unreadable
 from waypost.platform.web import (
     PRINCIPAL,
     BadQuery,
@@ -44,7 +43,7 @@ PATH: Final = "/api/v1/webhooks"
 TYPES_PATH: Final = PATH + "/event-types"  # before the ids that it could be
 ONE: Final = PATH + "/{webhook_id}"
 DELIVERY: Final = ONE + "/deliveries/{webhook_delivery_id}"
-FIXED: Final = WebhookNotFound, WebhookArchived, Unreadable
+FIXED: Final = WebhookNotFound, WebhookArchived
 
 
 class WebhookRoutes:
@@ -57,14 +56,14 @@ class WebhookRoutes:
         return [
             Route("GET", TYPES_PATH, self.list_event_types, answer=wire.WebhookEventTypes, cache=Cache.PRIVATE),
             Route("GET", PATH, self.list_webhooks, answer=wire.Webhook, listing=True, query=wire.WebhooksQuery,
-                  roles=OWNERS, errors=(Unreadable,)),
+                  roles=OWNERS),
             Route("POST", PATH, self.add_webhook, status=201, answer=wire.WebhookWithSecret, body=wire.NewWebhook,
                   roles=OWNERS, errors=(TooManyWebhooks,), idempotent=True, versioned=True),
             Route("GET", ONE, self.get_webhook, answer=wire.Webhook, roles=OWNERS,
-                  errors=(WebhookNotFound, Unreadable), versioned=True),
+                  errors=(WebhookNotFound,), versioned=True),
             Route("PATCH", ONE, self.change_webhook, answer=wire.Webhook, body=wire.WebhookChange, roles=OWNERS,
                   errors=FIXED, versioned=True),
-            Route("DELETE", ONE, self.archive_webhook, status=204, roles=OWNERS, errors=(WebhookNotFound, Unreadable)),
+            Route("DELETE", ONE, self.archive_webhook, status=204, roles=OWNERS, errors=(WebhookNotFound,)),
             Route("POST", ONE + "/rotate-secret", self.rotate_secret, answer=wire.WebhookWithSecret, roles=OWNERS,
                   errors=FIXED, idempotent=True),
             Route("POST", ONE + "/test", self.test_webhook, status=202, answer=wire.WebhookDeliveryShown,
@@ -74,9 +73,9 @@ class WebhookRoutes:
                   roles=OWNERS, errors=(*FIXED, WebhookOff, WebhookDeliveryNotFound, WebhookDeliveryUnderWay),
                   idempotent=True),
             Route("GET", ONE + "/deliveries", self.list_deliveries, answer=wire.WebhookDelivery, listing=True,
-                  query=wire.WebhookDeliveriesQuery, roles=OWNERS, errors=(WebhookNotFound, Unreadable)),
+                  query=wire.WebhookDeliveriesQuery, roles=OWNERS, errors=(WebhookNotFound,)),
             Route("GET", DELIVERY, self.get_delivery, answer=wire.WebhookDeliveryShown, roles=OWNERS,
-                  errors=(WebhookNotFound, WebhookDeliveryNotFound, Unreadable)),
+                  errors=(WebhookNotFound, WebhookDeliveryNotFound)),
         ]  # fmt: skip
 
     async def list_event_types(self, _request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from uuid import UUID
 from waypost.kernel.clock import Clock
 from waypost.kernel.errors import Unavailable
 from waypost.platform.database import SYSTEM, Connection, Database
-from waypost.platform.secretbox import SecretBox, Unreadable
+from waypost.platform.secretbox import SecretBox
 from waypost.platform.telemetry import log
 from waypost.webhooks import rules, storage
 from waypost.webhooks import storage_sending as sending
@@ -21,6 +21,7 @@ from waypost.webhooks.ports import Checkpoint, Poster, pass_on
 from waypost.webhooks.rules import Outcome, Verdict
 
 TURN_S: Final = 10.0  # after that the line goes to others; what is still due, the relay gives out again
+UNREADABLE: Final = "secret_unreadable"
 FIRST_PATIENCE_S, LONGEST_PATIENCE_S = 0.2, 2.0
 
 
@@ -65,20 +66,23 @@ class Sender:
         if due is None:
             return False
         self.checkpoint("after_claim")
-        outcome = await self.poster.post(due)  # no connection to the database is held meanwhile
+        outcome = await self._post(due)  # no connection to the database is held meanwhile
         self.checkpoint("after_post")
         await self._finish(due, outcome)
         self.checkpoint("after_finish")
         return True
 
+    async def _post(self, due: Due) -> Outcome:
+        """What cannot be signed is not sent: that is a failed try as others are, until there is a new secret."""
+        if due.secrets:
+            return await self.poster.post(due)
+        log.error("webhook_unreadable", webhook_id=str(due.webhook_id))
+        return Outcome(taken=False, reason=UNREADABLE)
+
     async def _claim(self, org_id: UUID, webhook_id: UUID, delivery_id: UUID | None) -> Due | None:
         now = self.clock.now()
         async with self.database.transaction(SYSTEM) as conn:
-            try:
-                webhook = await storage.find(conn, self.box, org_id, webhook_id, lock=True)
-            except Unreadable:
-                log.error("webhook_unreadable", webhook_id=str(webhook_id))
-                return None
+            webhook = await storage.find(conn, self.box, org_id, webhook_id, lock=True)
             if webhook is None or not await self._has_room(conn, webhook):
                 if delivery_id is not None:
                     await sending.unpoke(conn, [(org_id, delivery_id)])

@@ -11,7 +11,7 @@ import msgspec
 from asyncpg import Record
 
 from waypost.platform.database import Connection
-from waypost.platform.secretbox import SecretBox
+from waypost.platform.secretbox import SecretBox, Unreadable
 from waypost.webhooks.domain import Health, Secret, Switch, Webhook
 
 COLUMNS = """
@@ -31,7 +31,8 @@ INSERT INTO webhooks (org_id, id, name, url, events, secrets, created_at, create
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 CHANGE = """
-UPDATE webhooks SET name = $3, url = $4, events = $5, secrets = $6, version = version + 1 WHERE org_id = $1 AND id = $2
+UPDATE webhooks SET name = $3, url = $4, events = $5, secrets = coalesce($6, secrets), version = version + 1
+ WHERE org_id = $1 AND id = $2
 """
 SWITCH = """
 UPDATE webhooks SET state = $3, off_reason = $4, off_at = $5, failing_since = NULL, failures = 0, slow_until = NULL,
@@ -51,7 +52,7 @@ UPDATE webhooks SET failing_since = $3, failures = $4, slow_until = $5 WHERE org
 async def find(
     conn: Connection, box: SecretBox, org_id: UUID, webhook_id: UUID, *, lock: bool = False
 ) -> Webhook | None:
-    """``Unreadable`` when its secrets were sealed with a key that is gone."""
+    """One of them; without secrets when they were sealed with a key that is gone."""
     row = await conn.fetchrow(LOCK if lock else FIND, org_id, webhook_id)
     return webhook_of(row, box) if row else None
 
@@ -76,9 +77,10 @@ async def add(conn: Connection, box: SecretBox, webhook: Webhook, by: UUID | Non
 
 
 async def change(conn: Connection, box: SecretBox, webhook: Webhook) -> None:
-    """Of a locked one: name, address, types, secrets."""
+    """Of a locked one: name, address, types, secrets; what cannot be read stays as it is stored."""
     w = webhook
-    await conn.execute(CHANGE, w.org_id, w.id, w.name, w.url, list(w.events), sealed(box, w.secrets))
+    secrets = sealed(box, w.secrets) if w.secrets else None
+    await conn.execute(CHANGE, w.org_id, w.id, w.name, w.url, list(w.events), secrets)
 
 
 async def switch(conn: Connection, webhook: Webhook, to: Switch, reason: str | None, at: datetime | None) -> None:
@@ -108,8 +110,11 @@ def sealed(box: SecretBox, secrets: Sequence[Secret]) -> str:
 
 
 def opened(box: SecretBox, text: str) -> Sequence[Secret]:
-    """``Unreadable`` when they were sealed with a key that is gone."""
-    return msgspec.json.decode(box.open(text), type=list[Secret])
+    """None of them when they were sealed with a key that is gone."""
+    try:
+        return msgspec.json.decode(box.open(text), type=list[Secret])
+    except Unreadable:
+        return ()
 
 
 def webhook_of(row: Record, box: SecretBox) -> Webhook:

@@ -95,7 +95,9 @@ class WebhookSecretShown(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class Webhook(msgspec.Struct, rename="camel", omit_defaults=True):
-    """A subscriber. ``failing_since``: since then nothing was taken; ``slow_until``: it rests until then."""
+    """A subscriber. ``failing_since``: since then nothing was taken; ``slow_until``: it rests until then; ``problem``:
+    its secrets cannot be read, so nothing is sent until it has a new one.
+    """
 
     id: UUID
     name: str
@@ -110,6 +112,7 @@ class Webhook(msgspec.Struct, rename="camel", omit_defaults=True):
     failing_since: Instant | None = None
     slow_until: Instant | None = None
     archived_at: Instant | None = None
+    problem: Literal["secret-unreadable"] | None = None
 
     @classmethod
     def from_domain(cls, webhook: domain.Webhook) -> Webhook:
@@ -119,7 +122,7 @@ class Webhook(msgspec.Struct, rename="camel", omit_defaults=True):
             [WebhookSecretShown(each.secret[-4:], instant_or_none(each.until)) for each in w.secrets],
             instant(w.created_at), w.version, w.off_reason, instant_or_none(w.off_at),
             instant_or_none(w.health.failing_since), instant_or_none(w.health.slow_until),
-            instant_or_none(w.archived_at),
+            instant_or_none(w.archived_at), None if w.secrets else "secret-unreadable",
         )  # fmt: skip
 
 

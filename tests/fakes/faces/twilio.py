@@ -7,9 +7,10 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -52,6 +53,7 @@ class Twilio(Face):
     def __init__(self, fake: Any) -> None:
         super().__init__(fake)
         self.messages: dict[str, dict[str, Any]] = {}
+        self.most_a_page = 1000
 
     def routes(self) -> Sequence[web.RouteDef]:
         return [
@@ -83,13 +85,19 @@ class Twilio(Face):
         if (wrong := _stranger(request)) is not None:
             return wrong
         taken = {each.id for each in self.fake.accepted}
-        to = request.query.get("To")
-        found = [m for m in reversed(self.messages.values()) if m["sid"] in taken and to in (None, m["to"])]
-        size = int(request.query.get("PageSize", "50"))
-        uri = request.path
+        to, day = request.query.get("To"), request.query.get("DateSent")
+        found = [
+            m for m in reversed(self.messages.values())
+            if m["sid"] in taken and to in (None, m["to"]) and day in (None, _day_of(m))
+        ]  # fmt: skip
+        size = min(int(request.query.get("PageSize", "50")), self.most_a_page)
+        page = int(request.query.get("Page", "0"))
+        start, uri = page * size, request.path
+        shown = found[start : start + size]
+        following = f"{uri}?{urlencode({**request.query, 'Page': page + 1, 'PageToken': 'PA' + 'x' * 32})}"
         return web.json_response({
-            "messages": found[:size], "page": 0, "page_size": size, "start": 0, "end": len(found[:size]) - 1,
-            "uri": uri, "first_page_uri": uri, "next_page_uri": f"{uri}?Page=1" if len(found) > size else None,
+            "messages": shown, "page": page, "page_size": size, "start": start, "end": start + len(shown) - 1,
+            "uri": uri, "first_page_uri": uri, "next_page_uri": following if len(found) > start + size else None,
             "previous_page_uri": None,
         })  # fmt: skip
 
@@ -104,8 +112,14 @@ class Twilio(Face):
         form = {"MessageSid": self._sid(), "AccountSid": SID, "From": sender, "To": to, "Body": text, "NumMedia": "0"}
         return await self._call(url, form | {"ApiVersion": "2010-04-01"} | more, forged=False)
 
+    def becomes(self, sid: str, status: str, code: int | None = None) -> None:
+        """What it is at the provider from now on; whether a callback tells of it is another thing."""
+        resource = self.messages[sid]
+        resource |= {"status": status, "error_code": code}
+        resource["date_sent"] = resource["date_sent"] or format_datetime(datetime.now(UTC))
+
     async def _report(self, resource: dict[str, Any], url: str, receipt: Receipt) -> None:
-        resource["status"] = receipt.status
+        self.becomes(resource["sid"], receipt.status, int(receipt.code) if receipt.code else None)
         form = {
             "MessageSid": resource["sid"], "SmsSid": resource["sid"], "MessageStatus": receipt.status,
             "SmsStatus": receipt.status, "To": resource["to"], "From": resource["from"] or SENDER,
@@ -136,6 +150,12 @@ class Twilio(Face):
         }  # fmt: skip
         self.messages[sid] = resource
         return resource
+
+
+def _day_of(resource: dict[str, Any]) -> str | None:
+    """When it was sent, as DateSent asks for it."""
+    sent = resource["date_sent"]
+    return parsedate_to_datetime(sent).date().isoformat() if sent else None
 
 
 def _stranger(request: web.Request) -> web.Response | None:

@@ -22,7 +22,7 @@ from waypost.notifications.ports import Checkpoint, pass_on
 from waypost.notifications.providers.exchange import Answer, Ask
 from waypost.platform.guarded import Guard, Names, connector
 
-MOST_BYTES: Final = 64 * 1024  # of an answer; the rest is not read
+MOST_BYTES: Final = 64 * 1024  # of an ordinary answer
 # Less than servers keep an idle connection: one that dies as it is used again leaves a message in doubt.
 KEPT_S: Final = 4.0
 LOOKUPS_AT_ONCE: Final = 16
@@ -54,8 +54,10 @@ class Gateways:
     clock: Clock
     timeout_s: float
 
-    async def call(self, ask: Ask, *, writes: bool) -> Answer | NoAnswer:
-        """Once: aiohttp repeats no POST by itself, and no redirect is followed. ``writes``: it sends a message."""
+    async def call(self, ask: Ask, *, writes: bool, most_bytes: int = MOST_BYTES) -> Answer | NoAnswer:
+        """Once: aiohttp repeats no POST by itself, and no redirect is followed. ``writes``: it sends a message;
+        ``most_bytes``: of the answer's body, the rest is not read.
+        """
         session = self.plain if ask.url.lower().startswith("http:") else self.secure
         progress = Progress(writes)
         try:
@@ -67,7 +69,7 @@ class Gateways:
                 ) as response,
             ):  # fmt: skip
                 waits_s = retry_after_s(response.headers.get("Retry-After"), self.clock.now())
-                return Answer(response.status, await _beginning(response), waits_s)
+                return Answer(response.status, await _beginning(response, most_bytes), waits_s)
         except AWAY as error:
             return NoAnswer(_word(error), progress.begun)
 
@@ -137,11 +139,11 @@ def retry_after_s(text: str | None, now: datetime) -> float | None:
     return max((until - now).total_seconds(), 0.0)
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+async def _beginning(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     read = bytearray()
-    while not response.content.at_eof() and len(read) < MOST_BYTES:
+    while not response.content.at_eof() and len(read) < most_bytes:
         read += await response.content.readany()
-    return bytes(read[:MOST_BYTES])
+    return bytes(read[:most_bytes])
 
 
 def _word(error: BaseException) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
 
 from waypost.notifications.domain import Message
 from waypost.notifications.providers import africastalking, generic_http, twilio
+from waypost.notifications.providers import twilio_lists as lists
 from waypost.notifications.providers.accounts import ProviderAccount, ProviderName, TwilioConfig
 from waypost.notifications.providers.exchange import Answer, Ask, Sms
+from waypost.notifications.providers.twilio_lists import DayPage, Found, NotThere
 from waypost.notifications.states import Outcome, OutcomeKind
 from waypost_workers.channels.gateways import Gateways, NoAnswer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,26 @@ def _unanswered(provider: ProviderName, answer: NoAnswer) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class MessageLists:
-    """Asks Twilio which messages went to a number."""
+    """Asks Twilio which messages it has. None: it could not be asked, or not understood."""
 
     gateways: Gateways
 
-    async def to(self, account: ProviderAccount, address: str) -> tuple[Sequence[twilio.Found], bool] | None:
-        """Newest first, and whether there are older ones; None: it could not be asked, or not understood."""
+    async def to(self, account: ProviderAccount, address: str) -> tuple[Sequence[Found], bool] | None:
+        """Those to a number, newest first, and whether there are older ones."""
+        return await self._asked(account, lambda config: lists.look_up(config, address), lists.read_look_up)
+
+    async def day(self, account: ProviderAccount, of: date, page: str | None) -> DayPage | None:
+        """A page of those that were sent on a day (UTC)."""
+        return await self._asked(account, lambda config: lists.day(config, of, page), lists.read_day)
+
+    async def message(self, account: ProviderAccount, reference: str) -> Found | NotThere | None:
+        """One of them."""
+        return await self._asked(account, lambda config: lists.message(config, reference), lists.read_message)
+
+    async def _asked(
+        self, account: ProviderAccount, ask: Callable[[TwilioConfig], Ask], read: Callable[[Answer], T | None]
+    ) -> T | None:
         if not isinstance(account.config, TwilioConfig):
             return None
-        answer = await self.gateways.call(twilio.look_up(account.config, address), writes=False)
-        return None if isinstance(answer, NoAnswer) else twilio.read_look_up(answer)
+        answer = await self.gateways.call(ask(account.config), writes=False, most_bytes=lists.MOST_BYTES)
+        return None if isinstance(answer, NoAnswer) else read(answer)

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from waypost.kernel.errors import NotFound
+from waypost.kernel.sealed import Lost, Unreadable, anew
 from waypost.notifications.addresses import ChannelName
 
 TWILIO_ROOT: Final = "https://api.twilio.com"
@@ -130,7 +131,7 @@ Config: TypeAlias = TwilioConfig | AfricasTalkingConfig | HttpConfig | SmtpConfi
 class ProviderAccount:
     """A way out. ``sender``: the number or name that it shows; ``weight``: its share among those of its channel, 0:
     only when no other is well; ``price``: of a part of an SMS, or a message; ``a_minute``: its own limit;
-    ``addresses``: networks that its reports come from, empty: any.
+    ``addresses``: networks that its reports come from, empty: any; ``config``: ``Lost`` when its key is gone.
     """
 
     org_id: UUID
@@ -138,7 +139,7 @@ class ProviderAccount:
     channel: ChannelName
     provider: ProviderName
     name: str
-    config: Config
+    config: Config | Lost
     sender: str
     weight: int
     price: Decimal | None
@@ -149,6 +150,17 @@ class ProviderAccount:
     version: int
     archived_at: datetime | None = None
 
+    @property
+    def is_readable(self) -> bool:
+        """Can its settings be read? Else it is as one that is out."""
+        return not isinstance(self.config, Lost)
+
+    def readable(self) -> ProviderAccount:
+        """Itself; ``Unreadable``."""
+        if not self.is_readable:
+            raise Unreadable
+        return self
+
 
 _NAMES: Final[Mapping[type[Any], tuple[ProviderName, ChannelName]]] = {
     TwilioConfig: (ProviderName.TWILIO, ChannelName.SMS),
@@ -157,6 +169,12 @@ _NAMES: Final[Mapping[type[Any], tuple[ProviderName, ChannelName]]] = {
     SmtpConfig: (ProviderName.SMTP, ChannelName.EMAIL),
     AppriseConfig: (ProviderName.APPRISE, ChannelName.OTHER),
 }
+_CONFIGS: Final[Mapping[ProviderName, type[Config]]] = {name: kind for kind, (name, _) in _NAMES.items()}
+
+
+def config_anew(provider: ProviderName, fields: Mapping[str, Any]) -> Config:
+    """Settings in place of those that cannot be read; ``Invalid`` names one that is missing."""
+    return anew(_CONFIGS[provider], fields)
 
 
 def name_of(config: Config) -> ProviderName:

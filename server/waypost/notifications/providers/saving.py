@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from waypost.kernel.errors import invalid_field
 from waypost.kernel.money import places
+from waypost.kernel.sealed import Lost
 from waypost.notifications.providers import checks, generic_http
 from waypost.notifications.providers.accounts import (
     AfricasTalkingConfig,
@@ -29,7 +30,8 @@ _ALPHA: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ._&+-]{1,11}")  # 3GPP TS 
 
 def checked(account: ProviderAccount, judge: Judge) -> ProviderAccount:
     """The account as it may be saved; ``Invalid`` names what is wrong. ``judge``: why an address cannot be called."""
-    _check_config(account.config, account.sender, judge)
+    if not isinstance(account.config, Lost):
+        _check_config(account.config, account.sender, judge)
     _check_price(account)
     _check_sender(account)
     return replace(account, addresses=checked_networks(account.addresses))

@@ -9,12 +9,9 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from uuid import UUID
 
 from waypost.notifications.providers.accounts import ProviderAccount, TwilioConfig
@@ -38,7 +35,6 @@ LEAST_VALIDITY_S, MOST_VALIDITY_S = 60, 36_000  # theirs: from 1 s, but what is 
 FAILED: Final = frozenset({"failed", "undelivered", "canceled"})
 TAKEN: Final = frozenset({"accepted", "scheduled", "queued", "sending", "sent", "delivered", "read"})
 SIGNATURE: Final = "x-twilio-signature"
-PAGE_SIZE: Final = 200
 _SAID: Final[Mapping[str, Said]] = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), Said.SENT),
     **dict.fromkeys(("delivered", "read"), Said.DELIVERED),
@@ -58,8 +54,8 @@ def ask(config: TwilioConfig, sms: Sms) -> Ask:
         fields["StatusCallback"] = sms.report_url
     if sms.validity_s is not None:
         fields["ValidityPeriod"] = str(min(max(sms.validity_s, LEAST_VALIDITY_S), MOST_VALIDITY_S))
-    headers = {**_headers(config), "Content-Type": FORM, "Idempotency-Key": sms.id}
-    return Ask("POST", _root(config) + ".json", headers, form(fields))
+    headers = {**credentials(config), "Content-Type": FORM, "Idempotency-Key": sms.id}
+    return Ask("POST", root(config) + ".json", headers, form(fields))
 
 
 def read(_config: TwilioConfig, sms: Sms, answer: Answer) -> Outcome:
@@ -147,17 +143,20 @@ def read_call(call: Call, _account: ProviderAccount) -> Reading:
     status = word(fields.get("MessageStatus") or fields.get("SmsStatus")).lower()
     if not sid or not status:
         return Reading(trouble="no_message_sid" if not sid else "no_status")
-    return Reading(reports=(_report(fields, sid, status, call.query),))
+    code, to = number(fields.get("ErrorCode")), word(fields.get("To"))
+    report = report_of(sid, status, code, to, _uuid(call.query.get("d", "")))
+    return Reading(reports=(report,))
 
 
-def _report(fields: Mapping[str, str], sid: str, status: str, query: Mapping[str, str]) -> Report:
-    said, code = _SAID.get(status, Said.NOTHING), number(fields.get("ErrorCode"))
+def report_of(sid: str, status: str, code: int | None, to: str, delivery_id: UUID | None = None) -> Report:
+    """What a message's status says, by whichever road it was told."""
+    said = _SAID.get(status, Said.NOTHING)
     meaning = CODES.get(code or 0, _OTHERWISE) if said is Said.UNDELIVERED else None
     return Report(
-        said, sid, status, _uuid(query.get("d", "")),
+        said, sid, status, delivery_id,
         reason=meaning.reason if meaning else None,
         code=str(code) if code else None,
-        address=word(fields.get("To")) or None,
+        address=to or None,
         hard=meaning.hard if meaning else None,
         suppress=meaning.suppress if meaning else None,
     )  # fmt: skip
@@ -176,55 +175,13 @@ def _inbound(fields: Mapping[str, str], sid: str) -> Reading:
 LONGEST_TEXT: Final = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A message as Twilio lists it."""
-
-    sid: str
-    to: str
-    text: str
-    created_at: datetime
-    status: str
-    said: Said
-    reason: str | None
-
-
-def look_up(config: TwilioConfig, to: str) -> Ask:
-    """The newest messages to a number."""
-    query = urlencode({"To": to, "PageSize": PAGE_SIZE})
-    return Ask("GET", f"{_root(config)}.json?{query}", _headers(config))
-
-
-def read_look_up(answer: Answer) -> tuple[Sequence[Found], bool] | None:
-    """Newest first, and whether there are older ones that it does not show; None: it could not be read."""
-    body = object_of(answer.body) if answer.status == 200 else None  # noqa: PLR2004 - RFC 9110, 15.3.1
-    rows = body.get("messages") if body is not None else None
-    if body is None or not isinstance(rows, list):
-        return None
-    found = [_found(row) for row in rows if isinstance(row, dict)]
-    known = [each for each in found if each is not None]
-    return (known, bool(body.get("next_page_uri"))) if len(known) == len(rows) else None
-
-
-def _found(row: Mapping[str, Any]) -> Found | None:
-    try:
-        created_at = parsedate_to_datetime(word(row.get("date_created")))
-    except ValueError:
-        return None
-    created_at = created_at if created_at.tzinfo is not None else created_at.replace(tzinfo=UTC)
-    sid, status, body = word(row.get("sid")), word(row.get("status")).lower(), row.get("body")
-    if not sid or not isinstance(body, str):
-        return None
-    said = _SAID.get(status, Said.NOTHING)
-    meaning = CODES.get(number(row.get("error_code")) or 0, _OTHERWISE) if said is Said.UNDELIVERED else None
-    return Found(sid, word(row.get("to")), body, created_at, status, said, meaning.reason if meaning else None)
-
-
-def _root(config: TwilioConfig) -> str:
+def root(config: TwilioConfig) -> str:
+    """Of its messages, without ".json"."""
     return f"{config.base_url.rstrip('/')}/2010-04-01/Accounts/{config.account_sid}/Messages"
 
 
-def _headers(config: TwilioConfig) -> dict[str, str]:
+def credentials(config: TwilioConfig) -> dict[str, str]:
+    """By the API key, where there is one."""
     user, secret = config.key_sid or config.account_sid, config.key_secret or config.auth_token
     signed = base64.b64encode(f"{user}:{secret}".encode()).decode()
     return {"Authorization": f"Basic {signed}", "Accept": "application/json"}

@@ -13,7 +13,8 @@ ALERT_CODES: Final = (
     "reversal_failed",
     "callback_stuck", "reconciliation_difference", "statement_missing", "provider_down", "failover",
     "delivery_in_doubt", "customer_unreachable", "sms_cap_reached", "webhook_off", "message_received",
-    "receipt_quarantined", "receipt_stuck", "bounces_to_confirm", "opt_out_rate", "undelivered_rate", "some_new_kind",
+    "receipt_quarantined", "receipt_stuck", "bounces_to_confirm", "opt_out_rate", "undelivered_rate",
+    "messages_differ", "some_new_kind",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from waypost.kernel.errors import NotFound
+from waypost.kernel.sealed import Lost, Unreadable
 
 OLD_TOKEN_LIFE: Final = timedelta(days=1)  # a token that was replaced, and a secret that was
 OLD_SECRET_LIFE: Final = timedelta(days=1)
@@ -133,14 +134,14 @@ class Registration:
 class ProviderAccount:
     """One account. ``addresses``: networks that its callbacks come from, empty: any; ``check_above_minor``: a payment
     above it is asked about before it is booked; ``archived_at``: nothing new is asked of it, but what it still reports
-    is taken.
+    is taken. ``config``: ``Lost`` when its key is gone.
     """
 
     org_id: UUID
     id: UUID
     provider: ProviderName
     name: str
-    config: Config
+    config: Config | Lost
     addresses: Sequence[str]
     check_above_minor: int | None
     currency: str
@@ -155,18 +156,30 @@ class ProviderAccount:
         return str(self.provider) if self.provider is ProviderName.DARAJA else f"{self.provider}:{self.id}"
 
     @property
+    def is_readable(self) -> bool:
+        """Can its settings be read? Else nothing can be asked of the provider."""
+        return not isinstance(self.config, Lost)
+
+    @property
     def daraja(self) -> DarajaConfig:
-        """Its settings, where it is known to be one of Daraja's."""
+        """Its settings, where it is known to be one of Daraja's. ``Unreadable``."""
+        self.check_readable()
         if not isinstance(self.config, DarajaConfig):
             raise ProviderNotFound
         return self.config
 
     @property
     def signed(self) -> SignedConfig:
-        """Its settings, where it is known to be one that signs."""
+        """Its settings, where it is known to be one that signs. ``Unreadable``."""
+        self.check_readable()
         if not isinstance(self.config, SignedConfig):
             raise ProviderNotFound
         return self.config
+
+    def check_readable(self) -> None:
+        """``Unreadable``."""
+        if not self.is_readable:
+            raise Unreadable
 
     def lets_in(self, address: str) -> bool:
         """May a callback come from there? ``address``: as ``client_address`` has it."""
