@@ -37,5 +37,6 @@ async def test_a_rotation_without_the_old_key_says_which_is_missing(environment:
     key = (await waypost("secrets", "key", env=clean_environment())).text.strip()
     done = await waypost("secrets", "rotate", env=clean_environment(environment | {"WAYPOST_ENCRYPTION_KEYS": key}))
     assert done.status == 1
-    assert "old key" in done.complaint
+    assert "idempotency_keys 1" in done.complaint
+    assert "Put the key that they were sealed with back" in done.complaint
     assert "Traceback" not in done.complaint

@@ -22,7 +22,7 @@ from tests.integration.test_sockets import node
 from tests.waiting import until
 from waypost.identity.domain import OrgSettings, TrackingLimits
 from waypost.platform.database import DatabaseAway
-from waypost.platform.rotation import rotate
+from waypost.platform.rotation import Rotated, rotate
 from waypost.platform.secretbox import SecretBox, new_key
 from waypost.wiring import Services
 
@@ -421,7 +421,7 @@ async def test_a_rotation_of_keys_renews_the_secrets_that_there_are(
     phone, _without = await org.phone(), await org.phone()
     await set_secret(org, phone)
     old, new = environment["WAYPOST_ENCRYPTION_KEYS"], new_key()
-    assert await rotate(services.database, SecretBox.of(f"{new},{old}"), lambda *_: None) == 1
+    assert await rotate(services.database, SecretBox.of(f"{new},{old}"), lambda *_: None) == Rotated(1)
     async with services.database.transaction(org.org_id) as conn:
         stored = await conn.fetchval("SELECT owntracks_secret FROM devices WHERE id = $1", phone.device_id)
     assert SecretBox.of(new).open(stored).decode() == drives.SECRET

@@ -11,6 +11,7 @@ from waypost.jobs.ports import Checkpoint, pass_by
 from waypost.jobs.scheduler import WINDOW, Place, Scheduler, SchedulerRules, Timed
 from waypost.jobs.timetable import Daily, Every
 from waypost.jobs.upkeep import JobUpkeep
+from waypost.kernel.errors import AppError
 from waypost.kernel.zones import zone_or_utc
 from waypost.notifications.comparing import Comparison
 from waypost.notifications.upkeep import NotificationUpkeep
@@ -120,7 +121,10 @@ class Work:
     async def watch_arrivals(self, _org_id: UUID, _due_at: datetime) -> None:
         """Tell the staff of organisations of whose SMS unusually many did not arrive within a day."""
         for org in await self._identity.organisations():
-            await self._services.telling.arrivals.look(org.id)
+            try:
+                await self._services.telling.arrivals.look(org.id)
+            except AppError as error:  # of one organisation: the others' turn comes all the same
+                log.warning("arrivals_not_looked_at", org_id=str(org.id), reason=error.code)
 
     async def partitions_ahead(self, _org_id: UUID, _due_at: datetime) -> None:
         """Make the coming weeks' partitions, so that no phone's batch has to."""

@@ -18,4 +18,4 @@ def timetable(comparison: Comparison) -> Sequence[Timed]:
         """Yesterday's, by the providers' day."""
         await comparison.run(org_id, due_at.astimezone(UTC).date() - ONE_DAY)
 
-    return [Timed("compare-messages", Daily(time(5, 0)), compare, each_org=True)]
+    return [Timed("compare-messages", Daily(time(5, 0)), compare, each_org=True, every_missed=True)]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from waypost.commands.common import Data, read_settings, run, services_of
 from waypost.platform.embedded import default_data_dir
 from waypost.platform.secretbox import new_key
 from waypost.settings import Settings
+
+if TYPE_CHECKING:
+    from waypost.platform.rotation import Rotated
 
 
 def register(app: typer.Typer) -> None:
@@ -29,11 +34,21 @@ def rotate(data: Data = None) -> None:
     Restart all servers and workers with the new key first. It may run beside them, and be repeated.
     """
     settings = read_settings(data or default_data_dir())
-    count = run(_rotate(settings))
-    typer.echo(f"{count} {'secret is' if count == 1 else 'secrets are'} under the newest key; the older keys may go")
+    rotated = run(_rotate(settings))
+    count = rotated.renewed
+    under = f"{count} {'secret is' if count == 1 else 'secrets are'} under the newest key"
+    if not rotated.lost:
+        return typer.echo(f"{under}; the older keys may go")
+    lost = ", ".join(f"{table} {number}" for table, number in sorted(rotated.lost.items()))
+    typer.echo(f"{under}. With none of the keys can be read: {lost}.", err=True)
+    typer.echo(
+        "Put the key that they were sealed with back and run this again; if it is lost, the older keys", err=True
+    )
+    typer.echo("are of no more use to them, and they have to be given anew.", err=True)
+    raise typer.Exit(1)
 
 
-async def _rotate(settings: Settings) -> int:
+async def _rotate(settings: Settings) -> Rotated:
     from waypost.platform.rotation import rotate as rotate_all
 
     async with services_of(settings) as services:

@@ -201,7 +201,7 @@ class Comparison:
         async with self.database.transaction(SYSTEM) as conn:
             await alert(
                 conn, self.publisher, self.clock, of.account.org_id, kind=MESSAGES_DIFFER,
-                key=f"{MESSAGES_DIFFER}:{of.account.id}:{of.day}", subject_kind="message-provider",
+                key=f"{MESSAGES_DIFFER}:{of.account.id}:{of.day}", subject_kind="message_provider",
                 subject_id=of.account.id, facts=of.facts,
             )  # fmt: skip
 

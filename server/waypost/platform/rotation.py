@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from waypost.platform.database import SYSTEM, Database
-from waypost.platform.secretbox import SecretBox
+from waypost.platform.secretbox import SecretBox, Unreadable
 
 BATCH: Final = 200
 
@@ -36,19 +37,30 @@ SEALED: Final = (
 )
 
 
-async def rotate(database: Database, box: SecretBox, progress: Callable[[str, int], None]) -> int:
-    """Renew all, a small transaction at a time; how many. May be repeated, and interrupted at any moment.
-
-    ``progress`` gets the table and how many of its rows are done. ``Unreadable`` when a row fits none of the keys: the
-    old key has to come back into the setting first.
+@dataclass(slots=True)
+class Rotated:
+    """``renewed``: how many are under the newest key; ``lost``: how many of each table fit none of the keys, and stay
+    as they are.
     """
-    total = 0
+
+    renewed: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+async def rotate(database: Database, box: SecretBox, progress: Callable[[str, int], None]) -> Rotated:
+    """Renew all, a small transaction at a time. May be repeated, and interrupted at any moment.
+
+    ``progress`` gets the table and how many of its rows are done.
+    """
+    rotated = Rotated()
     for sealed in SEALED:
-        total += await _rotate(database, box, sealed, progress)
-    return total
+        await _rotate(database, box, sealed, progress, rotated)
+    return rotated
 
 
-async def _rotate(database: Database, box: SecretBox, sealed: Sealed, progress: Callable[[str, int], None]) -> int:
+async def _rotate(
+    database: Database, box: SecretBox, sealed: Sealed, progress: Callable[[str, int], None], rotated: Rotated
+) -> None:
     key = ", ".join(sealed.key)
     after = ", ".join(f"${number}" for number in range(1, len(sealed.key) + 1))
     names = f"SELECT {key}, {sealed.column} FROM {sealed.table} WHERE {sealed.column} IS NOT NULL"  # noqa: S608 - constants of this file
@@ -60,9 +72,21 @@ async def _rotate(database: Database, box: SecretBox, sealed: Sealed, progress: 
     while True:
         async with database.transaction(SYSTEM) as conn:
             rows = await (conn.fetch(following, *last) if last else conn.fetch(first))
-            for row in rows:
-                await conn.execute(renew, *(row[name] for name in sealed.key), box.renew(row[sealed.column]))
+            renewed = [(row, _renewed(box, row[sealed.column])) for row in rows]
+            for row, anew in renewed:
+                if anew is not None:
+                    await conn.execute(renew, *(row[name] for name in sealed.key), anew)
         if not rows:
-            return done
+            return
+        lost = sum(anew is None for _, anew in renewed)
+        rotated.renewed += len(rows) - lost
+        rotated.lost += Counter({sealed.table: lost} if lost else {})
         done, last = done + len(rows), [rows[-1][name] for name in sealed.key]
         progress(sealed.table, done)
+
+
+def _renewed(box: SecretBox, text: str) -> str | None:
+    try:
+        return box.renew(text)
+    except Unreadable:
+        return None

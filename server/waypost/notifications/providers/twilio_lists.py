@@ -18,7 +18,7 @@ from waypost.notifications.providers.reports import Report
 from waypost.notifications.providers.twilio import credentials, report_of, root
 
 PAGE_SIZE: Final = 200
-MOST_BYTES: Final = 2**20  # of a page: a message of ten parts takes some 3 KiB
+MOST_BYTES: Final = 2**22  # of a page: a message of ten parts takes some 3 KiB
 OK, NOT_FOUND = 200, 404
 NO_SUCH: Final = 20404  # in Twilio's own words; any other page may say 404 too
 NEVER_SENT: Final = frozenset({"failed", "canceled"})  # it has these in its lists as well
