@@ -40,11 +40,9 @@ def rotate(data: Data = None) -> None:
     if not rotated.lost:
         return typer.echo(f"{under}; the older keys may go")
     lost = ", ".join(f"{table} {number}" for table, number in sorted(rotated.lost.items()))
-    typer.echo(f"{under}. With none of the keys can be read: {lost}.", err=True)
-    typer.echo(
-        "Put the key that they were sealed with back and run this again; if it is lost, the older keys", err=True
-    )
-    typer.echo("are of no more use to them, and they have to be given anew.", err=True)
+    typer.echo(f"{under}. None of the keys fits: {lost}.", err=True)
+    typer.echo("Put the key that they were sealed with back, and run this again. If it is lost, give these", err=True)
+    typer.echo("settings anew: the runbook says where, under Change the encryption key.", err=True)
     raise typer.Exit(1)
 
 
