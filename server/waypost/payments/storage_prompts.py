@@ -10,6 +10,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from waypost.payments import asked_once
 from waypost.payments.prompt_domain import Prompt, PromptFilter, PromptState, Wake
 from waypost.platform.database import Connection
 
@@ -55,28 +56,9 @@ SELECT {_COLUMNS} FROM prompts p
  ORDER BY p.id DESC LIMIT $3
 """  # noqa: S608
 
-# What the relay tells the queue; one that was told of is left alone for a while.
-DUE = """
-WITH due AS (
-    SELECT org_id, id FROM prompts
-     WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= now())
-       AND (poked_at IS NULL OR poked_at <= now() - $2::interval)
-     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE prompts p SET poked_at = now() FROM due WHERE p.org_id = due.org_id AND p.id = due.id
-RETURNING p.org_id, p.id, p.attempt, p.request_id
-"""
-UNTOLD = "UPDATE prompts SET poked_at = NULL WHERE org_id = $1 AND id = $2 AND attempt = $3"
-
-# A worker's own. A prompt that was being asked when its worker died is in doubt, and never asked a second time.
-CLAIM = f"""
-UPDATE prompts p
-   SET attempt = attempt + 1, lease_until = now() + $4::interval, poked_at = NULL, updated_at = $3,
-       tries = tries + CASE state WHEN 'queued' THEN 1 ELSE 0 END,
-       asked_at = CASE state WHEN 'queued' THEN $3 ELSE asked_at END,
-       state = CASE state WHEN 'queued' THEN 'asking' WHEN 'asking' THEN 'in_doubt' ELSE state END
- WHERE org_id = $1 AND id = $2 AND due_at <= $3 AND (lease_until IS NULL OR lease_until <= now())
-RETURNING {_COLUMNS}
-"""  # noqa: S608
+DUE = asked_once.due("prompts", "p")
+UNTOLD = asked_once.untold("prompts")
+CLAIM = asked_once.claim("prompts", "p", _COLUMNS)
 # Each of the following is fenced by the attempt, and says less than a callback that came meanwhile.
 TAKEN = """
 UPDATE prompts

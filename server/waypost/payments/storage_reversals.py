@@ -10,6 +10,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from waypost.payments import asked_once
 from waypost.payments.domain import Payment
 from waypost.payments.reversal_domain import ReversalRequest, ReversalState, Wake
 from waypost.platform.database import Connection
@@ -47,28 +48,9 @@ NEWEST_OF = f"""
 SELECT {_COLUMNS} FROM reversal_requests r WHERE r.org_id = $1 AND r.payment_id = $2 ORDER BY r.id DESC LIMIT 1
 """  # noqa: S608
 
-# What the relay tells the queue; one that was told of is left alone for a while.
-DUE = """
-WITH due AS (
-    SELECT org_id, id FROM reversal_requests
-     WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= now())
-       AND (poked_at IS NULL OR poked_at <= now() - $2::interval)
-     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE reversal_requests r SET poked_at = now() FROM due WHERE r.org_id = due.org_id AND r.id = due.id
-RETURNING r.org_id, r.id, r.attempt, r.request_id
-"""
-UNTOLD = "UPDATE reversal_requests SET poked_at = NULL WHERE org_id = $1 AND id = $2 AND attempt = $3"
-
-# A worker's own. One that was being asked when its worker died is in doubt, and never asked a second time.
-CLAIM = f"""
-UPDATE reversal_requests r
-   SET attempt = attempt + 1, lease_until = now() + $4::interval, poked_at = NULL, updated_at = $3,
-       tries = tries + CASE state WHEN 'queued' THEN 1 ELSE 0 END,
-       asked_at = CASE state WHEN 'queued' THEN $3 ELSE asked_at END,
-       state = CASE state WHEN 'queued' THEN 'asking' WHEN 'asking' THEN 'in_doubt' ELSE state END
- WHERE org_id = $1 AND id = $2 AND due_at <= $3 AND (lease_until IS NULL OR lease_until <= now())
-RETURNING {_COLUMNS}
-"""  # noqa: S608
+DUE = asked_once.due("reversal_requests", "r")
+UNTOLD = asked_once.untold("reversal_requests")
+CLAIM = asked_once.claim("reversal_requests", "r", _COLUMNS)
 # Each of the following is fenced by the attempt, and says less than a callback that came meanwhile.
 TAKEN = """
 UPDATE reversal_requests

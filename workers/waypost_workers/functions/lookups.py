@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from waypost.kernel.errors import Unavailable
 from waypost.notifications.lookups import LookUps
-from waypost.platform.telemetry import log
+from waypost_workers.functions.turns import turn
 
 NAME = "look_up"
 
 
 async def look_up(ctx: Mapping[str, Any], org_id: str, delivery_id: str) -> None:
-    """Nothing is lost when it fails: the relay gives it out again."""
+    """Ask; what its provider knows is taken over."""
     lookups: LookUps = ctx["lookups"]
-    try:
+    with turn("look_up_waits", delivery_id=delivery_id):
         await lookups.look_up(UUID(org_id), UUID(delivery_id))
-    except Unavailable as error:
-        log.warning("look_up_waits", delivery_id=delivery_id, reason=error.code)

@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from waypost.kernel.errors import Unavailable
 from waypost.payments.asking import Asking
-from waypost.platform.telemetry import log, request_id
+from waypost_workers.functions.turns import turn
 
 NAME = "ask_phone"
 
 
 async def ask(ctx: Mapping[str, Any], org_id: str, prompt_id: str, caused_by: str | None) -> None:
-    """``caused_by``: the request that it all began with, for the logs."""
-    token = request_id.set(caused_by)
+    """Ask the phone, or ask how it stands."""
     asking: Asking = ctx["asking"]
-    try:
+    with turn("prompt_waits", caused_by, prompt_id=prompt_id):
         await asking.ask(UUID(org_id), UUID(prompt_id))
-    except Unavailable as error:  # the row says how far it got: the relay gives it out again
-        log.warning("prompt_waits", prompt_id=prompt_id, reason=error.code)
-    finally:
-        request_id.reset(token)

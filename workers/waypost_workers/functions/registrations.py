@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from waypost.kernel.errors import Unavailable
 from waypost.payments.registering import Registering
-from waypost.platform.telemetry import log
+from waypost_workers.functions.turns import turn
 
 NAME = "tell_addresses"
 
 
 async def tell(ctx: Mapping[str, Any], org_id: str, provider_id: str) -> None:
-    """The row says how far it got: what cannot be done now is given out again."""
+    """Tell it; what it answered is in its row."""
     registering: Registering = ctx["registering"]
-    try:
+    with turn("registration_waits", provider_id=provider_id):
         await registering.tell(UUID(org_id), UUID(provider_id))
-    except Unavailable as error:
-        log.warning("registration_waits", provider_id=provider_id, reason=error.code)

@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from waypost.kernel.errors import Unavailable
 from waypost.payments.reversing import Reversing
-from waypost.platform.telemetry import log, request_id
+from waypost_workers.functions.turns import turn
 
 NAME = "ask_reversal"
 
 
 async def ask(ctx: Mapping[str, Any], org_id: str, reversal_id: str, caused_by: str | None) -> None:
-    """``caused_by``: the request that it all began with, for the logs."""
-    token = request_id.set(caused_by)
+    """Ask once; what becomes of it is in its row."""
     reversing: Reversing = ctx["reversing"]
-    try:
+    with turn("reversal_waits", caused_by, reversal_id=reversal_id):
         await reversing.ask(UUID(org_id), UUID(reversal_id))
-    except Unavailable as error:  # the row says how far it got: the relay gives it out again
-        log.warning("reversal_waits", reversal_id=reversal_id, reason=error.code)
-    finally:
-        request_id.reset(token)

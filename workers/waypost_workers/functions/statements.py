@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from waypost.kernel.errors import Unavailable
 from waypost.payments.statement_reader import StatementReader
-from waypost.platform.telemetry import log
+from waypost_workers.functions.turns import turn
 
 NAME = "read_statement"
 
@@ -16,7 +15,5 @@ NAME = "read_statement"
 async def read_statement(ctx: Mapping[str, Any], org_id: str, statement_id: str) -> None:
     """Go on with a statement for a while. How far it is stands in its row."""
     reader: StatementReader = ctx["statement_reader"]
-    try:
+    with turn("statement_waits", statement_id=statement_id):
         await reader.run(UUID(org_id), UUID(statement_id))
-    except Unavailable as error:  # nothing was claimed: the relay gives it out again
-        log.warning("statement_waits", statement_id=statement_id, reason=error.code)
